@@ -1,0 +1,54 @@
+/* What the files of the container back-end share. */
+#ifndef BERTH_CONTAINER_H
+#define BERTH_CONTAINER_H
+
+#include "backend.h"
+
+#define MAX_LAYERS 512
+#define MAX_CGROUPS 32
+
+struct container {
+    /* The OCI runtime: its name, the file to execute, the folder of its state. */
+    const char *runtime, *runtime_binary, *runtime_root;
+    /* Lowest first. */
+    const char *layers[MAX_LAYERS];
+    size_t layer_count;
+    /* Folders of our cgroup in every hierarchy. */
+    const char *cgroups[MAX_CGROUPS];
+    size_t cgroup_count;
+    /* The file that counts OOM kills, or NULL. */
+    const char *oom_file;
+    /* A hybrid host's unified hierarchy, to be hidden from the runtime, or NULL. */
+    const char *cover;
+    /* Nothing in the writable layer need survive: skip all syncing. */
+    int ephemeral;
+};
+
+extern struct container container;
+
+/* mounts.c: everything lies in a mount namespace of ours, so that it vanishes with us:
+ *   run/          a small tmpfs, the bundle: config.json, state of the runtime, files bound into the container
+ *   run/runtime   the runtime, bound read-only: what its own guard against being overwritten from inside wants
+ *   rootfs        the overlay
+ * NULL, or what went wrong. */
+const char *mounts_prepare(void);
+/* Binds a host path into rootfs, for a stopped instance. Links in `target` are resolved inside the root. */
+const char *mounts_bind(const char *source, const char *target, int read_only);
+
+/* cgroups.c */
+void cgroups_warm_up(void);
+int cgroups_oom_kills(void);
+void cgroups_kill(void);
+void cgroups_remove(void);
+
+/* exec.c: one more process. Answers on the connection. */
+void exec_open(struct conn *conn, const struct fields *fields);
+
+/* files.c: stat, read, write, changes, accounts. -1: not one of these. */
+int files_operation(struct conn *conn, const char *op, const struct fields *fields);
+void files_stop(void);
+
+/* Writes a file whole; 0, or -1 with errno. */
+int write_file(const char *path, const char *text, size_t length);
+
+#endif

@@ -1,0 +1,171 @@
+#define _GNU_SOURCE
+#include "log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "backend.h"
+#include "buffer.h"
+
+#define PIECE 16384
+
+static struct buffer partial[3], entries;
+static int file = -1, failed;
+static long long file_size;
+
+void time_now(char text[40])
+{
+    struct timespec now;
+    struct tm parts;
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &parts);
+    size_t length = strftime(text, 40, "%Y-%m-%dT%H:%M:%S", &parts);
+    length += (size_t)snprintf(text + length, 40 - length, ".%09ld", now.tv_nsec);
+    while (text[length - 1] == '0') length--;
+    if (text[length - 1] == '.') length--;
+    strcpy(text + length, "Z");
+}
+
+static void complain_once(const char *what)
+{
+    if (!failed) complain("log.json: %s: %s; output is being lost", what, strerror(errno));
+    failed = 1;
+}
+
+static void open_file(void)
+{
+    struct stat info;
+    file = open("log.json", O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    if (file < 0) return complain_once("cannot open");
+    file_size = fstat(file, &info) ? 0 : info.st_size;
+}
+
+static void rotate(void)
+{
+    char from[32], to[32];
+    close(file);
+    file = -1;
+    for (int i = options.log_max_files - 1; i > 0; i--) {
+        snprintf(to, sizeof to, "log.json.%d", i);
+        snprintf(from, sizeof from, i > 1 ? "log.json.%d" : "log.json", i - 1);
+        rename(from, to);
+    }
+    if (options.log_max_files <= 1) unlink("log.json");
+}
+
+static void flush(void)
+{
+    if (file < 0) open_file();
+    while (entries.length && file >= 0) {
+        ssize_t written = write(file, buffer_head(&entries), entries.length);
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) {
+            complain_once("cannot write");
+            break;
+        }
+        failed = 0;
+        file_size += written;
+        buffer_consume(&entries, (size_t)written);
+    }
+    buffer_consume(&entries, entries.length);
+}
+
+/* Length of the valid UTF-8 sequence at `s`, or 0. */
+static size_t utf8_length(const unsigned char *s, size_t available)
+{
+    size_t length = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : (s[0] & 0xf0) == 0xe0 ? 3
+                    : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
+    if (!length || length > available) return 0;
+    for (size_t i = 1; i < length; i++)
+        if ((s[i] & 0xc0) != 0x80) return 0;
+    if (s[0] == 0xe0 && s[1] < 0xa0) return 0;
+    if (s[0] == 0xed && s[1] > 0x9f) return 0;
+    if (s[0] == 0xf0 && s[1] < 0x90) return 0;
+    if (s[0] == 0xf4 && s[1] > 0x8f) return 0;
+    return length;
+}
+
+static size_t escape_control(char *out, unsigned char c)
+{
+    static const char hex[] = "0123456789abcdef";
+    const char *short_form = c == '\n' ? "\\n" : c == '\r' ? "\\r" : c == '"' ? "\\\"" : c == '\\' ? "\\\\" : NULL;
+    if (short_form) return memcpy(out, short_form, 2), 2;
+    memcpy(out, "\\u00", 4);
+    out[4] = hex[c >> 4];
+    out[5] = hex[c & 15];
+    return 6;
+}
+
+static int is_plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&';
+}
+
+/* Appends a JSON string as Go's encoder writes it: HTML characters escaped, invalid bytes replaced. */
+static void append_json(const unsigned char *s, size_t length)
+{
+    char *out = buffer_reserve(&entries, length * 6 + 2), *begin = out;
+    *out++ = '"';
+    for (size_t i = 0, step; i < length; i += step) {
+        step = 1;
+        if (is_plain(s[i])) *out++ = (char)s[i];
+        else if (s[i] < 0x80 && s[i] != 0x7f) out += escape_control(out, s[i]);
+        else if (!(step = utf8_length(s + i, length - i))) step = 1, memcpy(out, "\\ufffd", 6), out += 6;
+        else if (step == 3 && s[i] == 0xe2 && s[i + 1] == 0x80 && (s[i + 2] & 0xfe) == 0xa8)
+            memcpy(out, s[i + 2] == 0xa8 ? "\\u2028" : "\\u2029", 6), out += 6;
+        else memcpy(out, s + i, step), out += step;
+    }
+    *out++ = '"';
+    buffer_added(&entries, (size_t)(out - begin));
+}
+
+static void entry(int stream, const char *line, size_t length)
+{
+    char tail[96], now[40];
+    if (options.log_max_bytes && file_size + (long long)entries.length >= options.log_max_bytes) {
+        flush();
+        rotate();
+        open_file();
+    }
+    time_now(now);
+    buffer_text(&entries, "{\"log\":");
+    append_json((const unsigned char *)line, length);
+    snprintf(tail, sizeof tail, ",\"stream\":\"%s\",\"time\":\"%s\"}\n", stream == 1 ? "stdout" : "stderr", now);
+    buffer_text(&entries, tail);
+}
+
+void log_write(int stream, const char *data, size_t length)
+{
+    if (!options.log) return;
+    struct buffer *rest = &partial[stream];
+    if (file < 0) open_file();
+    while (length) {
+        const char *newline = memchr(data, '\n', length);
+        size_t part = newline ? (size_t)(newline - data) + 1 : length;
+        if (rest->length + part > PIECE) part = PIECE - rest->length;
+        int whole = (newline && data + part == newline + 1) || rest->length + part == PIECE;
+        if (whole && !rest->length) entry(stream, data, part);
+        else {
+            buffer_append(rest, data, part);
+            if (whole) entry(stream, buffer_head(rest), rest->length);
+            if (whole) buffer_consume(rest, rest->length);
+        }
+        data += part;
+        length -= part;
+    }
+    if (entries.length) flush();
+}
+
+void log_end(int stream)
+{
+    struct buffer *rest = &partial[stream];
+    if (!options.log || !rest->length) return;
+    entry(stream, buffer_head(rest), rest->length);
+    buffer_free(rest);
+    flush();
+}

@@ -1,0 +1,119 @@
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "container.h"
+#include "resolve.h"
+
+static char problem[1024];
+
+static const char *failed(const char *what)
+{
+    snprintf(problem, sizeof problem, "%s: %s", what, strerror(errno));
+    return problem;
+}
+
+static int own_namespace(void)
+{
+    /* Slave: what the host mounts later still arrives, nothing of ours gets out. */
+    return unshare(CLONE_NEWNS) < 0 ? -1 : mount("", "/", NULL, MS_REC | MS_SLAVE, NULL);
+}
+
+static int make_folders(void)
+{
+    static const char *const names[] = {"run", "upper", "work", "rootfs"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (mkdir(names[i], i ? 0755 : 0700) < 0 && errno != EEXIST) return -1;
+    return 0;
+}
+
+static int bind_read_only(const char *source, const char *target)
+{
+    if (mount(source, target, NULL, MS_BIND, NULL) < 0) return -1;
+    return mount("", target, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID, NULL);
+}
+
+static int mount_run(void)
+{
+    if (mount("tmpfs", "run", "tmpfs", MS_NOSUID | MS_NODEV, "size=8m,nr_inodes=4k,mode=700") < 0) return -1;
+    if (write_file("run/runtime", "", 0) < 0 || bind_read_only(container.runtime_binary, "run/runtime") < 0) return -1;
+    if (mkdir("run/state", 0700) < 0 || mkdir("run/empty", 0755) < 0) return -1;
+    if (!container.cover) return 0;
+    return mkdir("run/cover", 0755) < 0 ? -1 : mount("run/cover", container.cover, NULL, MS_BIND, NULL);
+}
+
+/* Layers are named by links in run/, or many long names would not fit into the one page that mount takes. */
+static int mount_rootfs(void)
+{
+    struct buffer data = {0};
+    char link[32];
+    buffer_text(&data, "lowerdir=");
+    for (size_t i = container.layer_count; i-- > 0;) {
+        snprintf(link, sizeof link, "run/%zu", i);
+        if (symlink(container.layers[i], link) < 0) return -1;
+        buffer_text(&data, link);
+        if (i) buffer_text(&data, ":");
+    }
+    if (!container.layer_count) buffer_text(&data, "run/empty");
+    buffer_text(&data, ",upperdir=upper,workdir=work");
+    if (!access("/sys/module/overlay/parameters/index", F_OK)) buffer_text(&data, ",index=off");
+    if (container.ephemeral) buffer_text(&data, ",volatile");
+    buffer_append(&data, "", 1);
+    int result = mount("overlay", "rootfs", "overlay", 0, buffer_head(&data));
+    buffer_free(&data);
+    return result;
+}
+
+const char *mounts_prepare(void)
+{
+    if (make_folders() < 0) return failed("cannot make the instance's folders");
+    /* A volatile overlay leaves this mark, by which the kernel refuses the layer ever after: its data may have been lost
+     * with the host's power. Whoever asked for an ephemeral layer has agreed to that. */
+    unlink("work/work/incompat/volatile/dirty");
+    rmdir("work/work/incompat/volatile");
+    rmdir("work/work/incompat");
+    if (own_namespace() < 0) return failed("cannot make a mount namespace");
+    if (mount_run() < 0) return failed("cannot mount the supervisor's folder");
+    if (mount_rootfs() < 0) return failed("cannot mount the root file system (overlay)");
+    return NULL;
+}
+
+static int make_target(int root, const char *target, int is_folder)
+{
+    int fd = resolve_parents(root, target, 0755);
+    if (fd < 0) return -1;
+    const char *name = path_base(target);
+    int made = is_folder ? mkdirat(fd, name, 0755) : mknodat(fd, name, S_IFREG | 0644, 0);
+    close(fd);
+    return made < 0 && errno != EEXIST ? -1 : resolve(root, target, O_PATH);
+}
+
+const char *mounts_bind(const char *source, const char *target, int read_only)
+{
+    struct stat info;
+    char path[64];
+    int root = open("rootfs", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0 || stat(source, &info) < 0) return failed(source);
+    int fd = resolve(root, target, O_PATH);
+    if (fd < 0) fd = make_target(root, target, S_ISDIR(info.st_mode));
+    close(root);
+    if (fd < 0) return failed(target);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int result = mount(source, path, NULL, MS_BIND | MS_REC, NULL);
+    close(fd);
+    if (result < 0) return failed(target);
+    if (!read_only) return NULL;
+    root = open("rootfs", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    fd = resolve(root, target, O_PATH);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    result = mount("", path, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL);
+    close(fd);
+    close(root);
+    return result < 0 ? failed(target) : NULL;
+}

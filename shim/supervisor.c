@@ -1,0 +1,271 @@
+#define _GNU_SOURCE
+#include "supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clients.h"
+#include "log.h"
+
+#define EXIT_ROOM 2048
+
+static const struct backend *back;
+static enum main_state state = MAIN_CREATED;
+static pid_t pid;
+static char started_at[40];
+static struct conn *starter;
+static int ending, holding, exit_file = -1;
+static struct buffer notes;
+
+enum main_state main_state(void) { return state; }
+pid_t main_pid(void) { return pid; }
+int main_blocked(void) { return !ending && clients_full(); }
+
+void complain(const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    vdprintf(2, format, list);
+    va_end(list);
+    dprintf(2, "\n");
+}
+
+void main_set_paused(int paused)
+{
+    if (state == MAIN_RUNNING || state == MAIN_PAUSED) state = paused ? MAIN_PAUSED : MAIN_RUNNING;
+}
+
+static const char *state_name(void)
+{
+    return state == MAIN_PAUSED ? "paused" : state == MAIN_RUNNING ? "running" : state == MAIN_HELD ? "held"
+           : state == MAIN_EXITED ? "exited" : "created";
+}
+
+static void send_state(struct conn *conn)
+{
+    struct buffer fields = {0};
+    field_add(&fields, "state", state_name());
+    if (pid) field_add_number(&fields, "pid", pid);
+    if (*started_at) field_add(&fields, "started", started_at);
+    if (notes.length) buffer_append(&fields, buffer_head(&notes), notes.length);
+    conn_send_fields(conn, FRAME_OPENED, &fields);
+}
+
+void main_note(const char *key, const char *value) { field_add(&notes, key, value); }
+
+void main_started(pid_t main_process)
+{
+    pid = main_process;
+    state = MAIN_RUNNING;
+    time_now(started_at);
+    if (clients_has(starter)) send_state(starter);
+    starter = NULL;
+    clients_input_ready();
+}
+
+void main_held(void)
+{
+    state = MAIN_HELD;
+    if (starter) send_state(starter), conn_take(starter, NULL, NULL);
+    starter = NULL;
+}
+
+static void finish(void)
+{
+    conn_on_idle(NULL);
+    back->cleanup();
+    unlink("shim.sock");
+    unlink("exit.tmp");
+    unlink("shim.pid");
+    conn_flush_all(2000);
+    loop_stop();
+}
+
+void main_failed(const char *code, int status, const char *message)
+{
+    state = MAIN_EXITED;
+    if (starter && !clients_has(starter)) conn_fail(starter, code, status, "%s", message);
+    clients_fail(code, status, message);
+    finish();
+}
+
+void main_output(int stream, const char *data, size_t length)
+{
+    clients_output(stream, data, length);
+    log_write(stream, data, length);
+}
+
+void main_output_end(int stream)
+{
+    log_end(stream);
+    clients_output(stream, "", 0);
+}
+
+void main_ending(void)
+{
+    ending = 1;
+    back->output_resume();
+}
+
+static void exit_fields(struct buffer *fields, int code, int oom, const char *reason, const char *message)
+{
+    char now[40];
+    time_now(now);
+    field_add_number(fields, "code", code);
+    if (oom) field_add(fields, "oom", "1");
+    if (reason) field_add(fields, "reason", reason);
+    if (message) field_add(fields, "message", message);
+    if (*started_at) field_add(fields, "started", started_at);
+    field_add(fields, "finished", now);
+}
+
+/* The exit file is made, with room, at the beginning: when the workload has filled the disk it is too late. */
+static void reserve_exit(void)
+{
+    static const char room[EXIT_ROOM];
+    exit_file = open("exit.tmp", O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    if (exit_file < 0 || write(exit_file, room, sizeof room) != sizeof room) complain("exit.tmp: %s", strerror(errno));
+}
+
+static void write_exit(const struct buffer *fields)
+{
+    ssize_t written = pwrite(exit_file, buffer_head(fields), fields->length, 0);
+    if (written != (ssize_t)fields->length || ftruncate(exit_file, written) < 0 || rename("exit.tmp", "exit") < 0)
+        complain("exit: %s", strerror(errno));
+}
+
+void main_exited(int code, int oom, const char *reason, const char *message)
+{
+    struct buffer fields = {0};
+    state = MAIN_EXITED;
+    exit_fields(&fields, code, oom, reason, message);
+    write_exit(&fields);
+    clients_exit(buffer_head(&fields), fields.length);
+    buffer_free(&fields);
+    finish();
+}
+
+void main_input_ready(void) { clients_input_ready(); }
+
+static void starter_closed(struct conn *conn)
+{
+    if (conn == starter) starter = NULL;
+}
+
+static const struct conn_handler starter_handler = {.closed = starter_closed};
+
+static void op_start(struct conn *conn, const struct fields *fields)
+{
+    if (state != MAIN_CREATED && state != MAIN_HELD)
+        return conn_fail(conn, "invalid-state", 0, "the instance was started before");
+    state = MAIN_STARTING;
+    holding = 0;
+    starter = conn;
+    unlink("exit");
+    /* From here on the connection waits for the end like any other; it has seen no OPENED yet. */
+    clients_add(conn, CLIENT_WAIT, 0);
+    back->start(fields);
+}
+
+static void op_hold(struct conn *conn, const struct fields *fields)
+{
+    if (state != MAIN_CREATED) return conn_fail(conn, "invalid-state", 0, "the instance was started before");
+    state = MAIN_STARTING;
+    holding = 1;
+    starter = conn;
+    conn_take(conn, &starter_handler, NULL);
+    back->hold(fields);
+}
+
+static int op_wait(struct conn *conn, const struct fields *fields)
+{
+    (void)fields;
+    send_state(conn);
+    clients_add(conn, CLIENT_WAIT, 0);
+    return 0;
+}
+
+static void op_attach(struct conn *conn, const struct fields *fields)
+{
+    int streams = (fields_flag(fields, "stdout") ? 1 << FRAME_STDOUT : 0) |
+                  (fields_flag(fields, "stderr") ? 1 << FRAME_STDERR : 0);
+    send_state(conn);
+    clients_add(conn, CLIENT_ATTACH | (fields_flag(fields, "stdin") ? CLIENT_INPUT : 0), streams);
+}
+
+static void op_quit(struct conn *conn)
+{
+    if (state == MAIN_STARTING || state == MAIN_RUNNING || state == MAIN_PAUSED)
+        return conn_fail(conn, "invalid-state", 0, "the instance is running");
+    conn_opened(conn);
+    finish();
+}
+
+static void op_signal(struct conn *conn, const struct fields *fields)
+{
+    if (state != MAIN_RUNNING && state != MAIN_PAUSED)
+        return conn_fail(conn, "invalid-state", 0, "the instance is not running");
+    back->signal(conn, (int)fields_number(fields, "signal", 15));
+}
+
+static void op_resize(struct conn *conn, const struct fields *fields)
+{
+    back->resize((unsigned)fields_number(fields, "rows", 0), (unsigned)fields_number(fields, "columns", 0));
+    conn_opened(conn);
+}
+
+static void operation(struct conn *conn, const struct fields *fields)
+{
+    const char *op = fields_get(fields, "op");
+    if (!op) return conn_fail(conn, "invalid-argument", 0, "no operation given");
+    if (!strcmp(op, "start")) return op_start(conn, fields);
+    if (!strcmp(op, "hold")) return op_hold(conn, fields);
+    if (!strcmp(op, "wait")) return (void)op_wait(conn, fields);
+    if (!strcmp(op, "state")) return send_state(conn);
+    if (!strcmp(op, "attach")) return op_attach(conn, fields);
+    if (!strcmp(op, "signal")) return op_signal(conn, fields);
+    if (!strcmp(op, "resize")) return op_resize(conn, fields);
+    if (!strcmp(op, "quit")) return op_quit(conn);
+    if (back->operation(conn, op, fields) < 0) conn_fail(conn, "unsupported", 0, "unknown operation %s", op);
+}
+
+/* Nobody is left who could start it or end its hold: the daemon died in between. */
+static void idle(void)
+{
+    if (state == MAIN_CREATED || state == MAIN_HELD || (state == MAIN_STARTING && holding)) finish();
+}
+
+static void write_pid(void)
+{
+    char stat[1024], text[64], *cursor;
+    int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd < 0 ? -1 : read(fd, stat, sizeof stat - 1);
+    if (fd >= 0) close(fd);
+    stat[length < 0 ? 0 : length] = 0;
+    cursor = strrchr(stat, ')');
+    for (int field = 2; cursor && field < 22; field++) cursor = strchr(cursor + 1, ' ');
+    int size = snprintf(text, sizeof text, "%d %lld\n", getpid(), cursor ? atoll(cursor + 1) : 0);
+    fd = open("shim.pid", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    if (fd < 0 || write(fd, text, (size_t)size) != size) complain("shim.pid: %s", strerror(errno));
+    if (fd >= 0) close(fd);
+}
+
+int supervise(const struct backend *backend, int first_fd)
+{
+    back = backend;
+    loop_open();
+    clients_open(back);
+    if (conn_listen("shim.sock", first_fd, operation) < 0) return complain("shim.sock: %s", strerror(errno)), 1;
+    write_pid();
+    reserve_exit();
+    conn_on_idle(idle);
+    if (back->prepare() < 0) return finish(), 1;
+    loop_run();
+    return 0;
+}

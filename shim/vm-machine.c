@@ -1,0 +1,203 @@
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <grp.h>
+
+#include "vm.h"
+#include "vm-process.h"
+
+#define LAST_CAPABILITY 63
+#define MAX_ARGUMENTS 256
+#define SYS_CLOSE_RANGE 436
+
+static pid_t qemu, helper;
+
+pid_t machine_pid(void) { return qemu; }
+
+static void give_up(const char *what, const char *where) __attribute__((noreturn));
+static void give_up(const char *what, const char *where)
+{
+    complain("cannot %s %s: %s", what, where, strerror(errno));
+    _exit(127);
+}
+
+static void join_cgroups(const struct fields *machine)
+{
+    char path[4096];
+    size_t cursor = 0;
+    for (const char *folder; (folder = fields_next(machine, "cgroup", &cursor));) {
+        snprintf(path, sizeof path, "%s/cgroup.procs", folder);
+        int fd = open(path, O_WRONLY | O_CLOEXEC);
+        if (fd < 0 && errno == ENOENT) continue;
+        if (fd < 0 || write(fd, "0", 1) < 0) give_up("join", path);
+        close(fd);
+    }
+}
+
+void process_begin(const struct fields *machine)
+{
+    pid_t shim = getppid();
+    loop_forget_signals();
+    /* A machine without its supervisor would run on unseen and keep its disks busy. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (getppid() != shim) _exit(127);
+    join_cgroups(machine);
+    /* What nobody waits for gives way to what somebody does. */
+    if (fields_flag(machine, "background")) setpriority(PRIO_PROCESS, 0, 10);
+}
+
+void process_close_from(int fd) { syscall(SYS_CLOSE_RANGE, fd, ~0U, 0); }
+
+static int open_file(const struct fields *machine, const char *key, int flags)
+{
+    const char *path = fields_get(machine, key);
+    if (!path) return -1;
+    int fd = open(path, flags | O_CLOEXEC);
+    if (fd < 0) give_up("open", path);
+    return fd;
+}
+
+/* Everything the machine uses, at the numbers its command line knows; nothing else stays open. */
+static void arrange_descriptors(const struct fields *machine, const int given[FD_COUNT])
+{
+    int fds[FD_COUNT];
+    memcpy(fds, given, sizeof fds);
+    fds[FD_KERNEL - FD_LINK] = open_file(machine, "kernel", O_RDONLY);
+    fds[FD_INITRD - FD_LINK] = open_file(machine, "initrd", O_RDONLY);
+    fds[FD_IMAGE - FD_LINK] = open_file(machine, "image", O_RDONLY);
+    fds[FD_WRITABLE - FD_LINK] = open_file(machine, "writable", O_RDWR);
+    for (int i = 0; i < FD_COUNT; i++) fds[i] = fds[i] < 0 ? -1 : fcntl(fds[i], F_DUPFD_CLOEXEC, 64);
+    for (int i = 0; i < FD_COUNT; i++)
+        if (fds[i] < 0 || dup2(fds[i], FD_LINK + i) < 0) close(FD_LINK + i);
+    for (int fd = 3; fd < FD_LINK; fd++) close(fd);
+    process_close_from(FD_END);
+}
+
+/* A /dev with what QEMU needs and no more. */
+static void make_devices(uid_t uid, int kvm)
+{
+    static const struct {
+        const char *path;
+        int major, minor;
+    } nodes[] = {{"/dev/null", 1, 3}, {"/dev/zero", 1, 5}, {"/dev/random", 1, 8}, {"/dev/urandom", 1, 9}};
+    if (mount("berth", "/dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "size=64k,mode=755") < 0) give_up("cover", "/dev");
+    umask(0);
+    for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++)
+        if (mknod(nodes[i].path, S_IFCHR | 0666, makedev(nodes[i].major, nodes[i].minor)) < 0)
+            give_up("make", nodes[i].path);
+    if (kvm && (mknod("/dev/kvm", S_IFCHR | 0600, makedev(10, 232)) < 0 || chown("/dev/kvm", uid, uid) < 0))
+        give_up("make", "/dev/kvm");
+    umask(022);
+}
+
+static void drop_privileges(uid_t uid)
+{
+    struct rlimit none = {0, 0};
+    for (int bit = 0; bit <= LAST_CAPABILITY; bit++) prctl(PR_CAPBSET_DROP, bit, 0, 0, 0);
+    if (setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0)
+        give_up("become", "an unprivileged user");
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    setrlimit(RLIMIT_CORE, &none);
+    /* Changing user took the earlier one away. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+}
+
+static void run(const struct fields *machine, const char *field, const int fds[FD_COUNT])
+{
+    char *arguments[MAX_ARGUMENTS + 1] = {0}, *environment[] = {"PATH=/usr/bin:/bin", NULL};
+    size_t cursor = 0, count = 0;
+    uid_t uid = (uid_t)fields_number(machine, "uid", 65534);
+    process_begin(machine);
+    pid_t shim = getppid();
+    arrange_descriptors(machine, fds);
+    for (const char *value; count < MAX_ARGUMENTS && (value = fields_next(machine, field, &cursor));)
+        arguments[count++] = (char *)value;
+    if (unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNS) < 0 ||
+        mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+        give_up("separate", "the machine from the host");
+    make_devices(uid, fields_flag(machine, "kvm"));
+    if (chdir("/") < 0) give_up("enter", "/");
+    drop_privileges(uid);
+    if (getppid() != shim) _exit(127);
+    execve(arguments[0], arguments, environment);
+    give_up("execute", arguments[0]);
+}
+
+static void ended(void *context, int status)
+{
+    if (context == &qemu) qemu = 0;
+    else helper = 0;
+    vm_machine_ended(context == &qemu ? "the virtual machine monitor (QEMU)" : "virtiofsd, which shares folders of the host,",
+                     status);
+}
+
+int machine_start(const struct fields *machine, const char *arguments, const int given[FD_COUNT])
+{
+    int fds[FD_COUNT], *shares = &fds[FD_SHARES - FD_LINK];
+    memcpy(fds, given, sizeof fds);
+    if (fields_get(machine, "share") && (*shares = shares_start(machine, &helper)) < 0) return -1;
+    qemu = fork();
+    if (!qemu) run(machine, arguments, fds);
+    if (*shares >= 0) close(*shares);
+    if (qemu < 0) return complain("fork: %s", strerror(errno)), -1;
+    loop_child(qemu, ended, &qemu);
+    if (helper > 0) loop_child(helper, ended, &helper);
+    return 0;
+}
+
+int machine_oom_kills(const struct fields *machine)
+{
+    char text[1024];
+    const char *path = fields_get(machine, "oom_file");
+    int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0) close(fd);
+    text[length < 0 ? 0 : length] = 0;
+    const char *line = strstr(text, "oom_kill ");
+    return line ? atoi(line + strlen("oom_kill ")) : 0;
+}
+
+static void kill_and_reap(pid_t *pid)
+{
+    if (*pid <= 0) return;
+    kill(*pid, SIGKILL);
+    while (waitpid(*pid, NULL, 0) < 0 && errno == EINTR) continue;
+    *pid = 0;
+}
+
+void machine_kill(void)
+{
+    kill_and_reap(&qemu);
+    kill_and_reap(&helper);
+}
+
+/* What was killed needs a moment to leave its cgroup; version 1 has no event for that. */
+static void remove_cgroup(const char *folder)
+{
+    for (int tries = 0; tries < 300; tries++) {
+        if (rmdir(folder) == 0 || errno == ENOENT) return;
+        if (errno != EBUSY) break;
+        usleep(tries < 20 ? 500 : 10000);
+    }
+    complain("cannot remove %s: %s", folder, strerror(errno));
+}
+
+void machine_remove(const struct fields *machine)
+{
+    size_t cursor = 0;
+    for (const char *folder; (folder = fields_next(machine, "cgroup", &cursor));) remove_cgroup(folder);
+    rmdir("shares");
+}

@@ -1,0 +1,396 @@
+/* The VM back-end: QEMU below, the guest agent inside. The main process is the agent's channel 1. */
+#define _GNU_SOURCE
+#include "vm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define BOOT_DEADLINE_MS 120000
+#define RESTORE_DEADLINE_MS 20000
+#define PANIC_DEADLINE_MS 3000
+#define KILL_DEADLINE_MS 10000
+#define SHUTDOWN_DEADLINE_MS 20000
+#define EXIT_LOST 255
+
+static struct fields machine, guest, process;
+static struct buffer request;
+static int holding, greeted, launched, over, unresponsive, boot_timer, kill_timer;
+/* A fork that has not been configured yet can still be replaced by a machine that boots, unnoticed by anyone. */
+static int is_template, tried_fork, restoring, replacing;
+/* A machine that waits, stopped, for the instance it is to be; and one that has become it. */
+static int pooled, claimed;
+static size_t window = WINDOW_BYTES, owed;
+
+static int prepare(void)
+{
+    if (vm_read_fields("vm.machine", &machine) == 0 && vm_read_fields("vm.guest", &guest) == 0 &&
+        vm_read_fields("vm.main", &process) == 0)
+        return is_template = fields_flag(&machine, "template"), pooled = fields_flag(&machine, "pooled"), 0;
+    complain("the machine's description: %s", strerror(errno));
+    return -1;
+}
+
+static void launch(void);
+static void greet(void);
+
+static void replace_due(void *context)
+{
+    (void)context;
+    machine_kill();
+    link_close();
+    qmp_close();
+    console_close();
+    replacing = greeted = 0;
+    launch();
+}
+
+/* Whether the machine was a fork that could not be made: then one that boots takes its place. */
+static int replace(const char *why)
+{
+    if (!restoring || pooled) return replacing;
+    complain("the fork failed, the machine boots instead: %s", why);
+    main_note("fork_failure", why);
+    loop_cancel(boot_timer);
+    restoring = 0;
+    replacing = 1;
+    /* Not from within what may be reading from the old machine. */
+    loop_after(0, replace_due, NULL);
+    return 1;
+}
+
+/* The machine is of no more use. Reports it once, by what is known. */
+static void give_up_for(int code, int oom, const char *reason, const char *message)
+{
+    if (over || replace(message)) return;
+    over = 1;
+    loop_cancel(boot_timer);
+    loop_cancel(kill_timer);
+    if (main_state() == MAIN_RUNNING || main_state() == MAIN_PAUSED) {
+        main_ending();
+        main_exited(code, oom, reason, message);
+    } else main_failed("unavailable", 0, message);
+}
+
+static void give_up(int code, const char *reason, const char *message) { give_up_for(code, 0, reason, message); }
+
+void vm_machine_ended(const char *what, int status)
+{
+    char message[256];
+    console_finish();
+    if (console_panic()) return give_up(EXIT_LOST, "guest-panic", console_panic());
+    if (machine_oom_kills(&machine)) {
+        snprintf(message, sizeof message, "%s was killed for the memory limit of its cgroup", what);
+        return give_up_for(128 + 9, 1, "monitor-died", message);
+    }
+    if (!WIFSIGNALED(status)) {
+        snprintf(message, sizeof message, "%s ended with status %d; see shim.err", what, WEXITSTATUS(status));
+        return give_up(EXIT_LOST, "monitor-died", message);
+    }
+    snprintf(message, sizeof message, "%s was killed by signal %d", what, WTERMSIG(status));
+    give_up(128 + WTERMSIG(status), "monitor-died", message);
+}
+
+void vm_protocol_broken(void)
+{
+    give_up(EXIT_LOST, "monitor-died", "the guest broke the protocol and its machine was ended");
+}
+
+static void panic_due(void *context)
+{
+    (void)context;
+    give_up(EXIT_LOST, "guest-panic", console_panic());
+}
+
+/* The guest's kernel restarts, which ends QEMU, when it has printed where it was. If it cannot even do that: */
+void vm_panicked(void) { loop_after(PANIC_DEADLINE_MS, panic_due, NULL); }
+
+static void boot_due(void *context)
+{
+    (void)context;
+    give_up(EXIT_LOST, "start-failed", "the guest did not answer in time; its console is in console.log");
+}
+
+/* Where the machine comes from: a template, if there is one that can be used. */
+static int choose_origin(int fds[FD_COUNT])
+{
+    char why[256];
+    if (is_template) return template_files(&machine, fds);
+    if (restoring || !fields_get(&machine, "fork") || tried_fork) return 0;
+    tried_fork = 1;
+    if (fork_open(&machine, fds, why, sizeof why) == 0) return restoring = 1, 0;
+    complain("the fork failed, the machine boots instead: %s", why);
+    main_note("fork_failure", why);
+    return 0;
+}
+
+static int connect_machine(int fds[FD_COUNT], int ours[3])
+{
+    for (int i = 0; i < 3; i++) {
+        int pair[2];
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) return -1;
+        ours[i] = pair[0];
+        fds[i] = pair[1];
+    }
+    fcntl(ours[FD_QMP - FD_LINK], F_SETFL, O_NONBLOCK);
+    fcntl(ours[FD_CONSOLE - FD_LINK], F_SETFL, O_NONBLOCK);
+    return 0;
+}
+
+static void launch(void)
+{
+    int fds[FD_COUNT], ours[3];
+    memset(fds, -1, sizeof fds);
+    if (connect_machine(fds, ours) < 0 || choose_origin(fds) < 0)
+        return give_up(EXIT_LOST, "start-failed", "no sockets or files for the machine; see shim.err");
+    int started = machine_start(&machine, restoring ? "fork" : "qemu", fds);
+    for (int i = 0; i < FD_COUNT; i++)
+        if (fds[i] >= 0 && !is_template) close(fds[i]);
+        else if (i < 3) close(fds[i]);
+    if (started < 0) return give_up(EXIT_LOST, "start-failed", "the machine could not be started; see shim.err");
+    link_open(ours[FD_LINK - FD_LINK]);
+    qmp_open(ours[FD_QMP - FD_LINK]);
+    console_open(ours[FD_CONSOLE - FD_LINK]);
+    if (restoring) qmp_restore();
+    boot_timer = loop_after(restoring ? RESTORE_DEADLINE_MS : BOOT_DEADLINE_MS, boot_due, NULL);
+}
+
+static void begin(const struct fields *fields, int hold)
+{
+    holding = hold;
+    if (fields) buffer_append(&request, fields->data, fields->length);
+    if (machine_pid() <= 0) return launch();
+    /* It is all there, and has only to be told. */
+    boot_timer = loop_after(RESTORE_DEADLINE_MS, boot_due, NULL);
+    qmp_pause(NULL, 0);
+    greet();
+}
+
+static void start(const struct fields *fields) { begin(fields, 0); }
+static void hold(const struct fields *fields) { begin(fields, 1); }
+
+static void greet(void)
+{
+    if (pooled) {
+        greeted = 1;
+        return greet_ahead();
+    }
+    struct fields asked = {request.data ? buffer_head(&request) : NULL, request.length};
+    greeted = 1;
+    if (!restoring) loop_cancel(boot_timer);
+    greet_guest(&guest, holding ? NULL : &process, &asked);
+}
+
+static void refused(const struct frame *frame)
+{
+    struct fields fields;
+    const char *code = NULL, *message = NULL;
+    int status = 0;
+    if (over) return;
+    if (fields_parse(&fields, frame) == 0) {
+        code = fields_get(&fields, "code");
+        message = fields_get(&fields, "message");
+        status = (int)fields_number(&fields, "status", 0);
+    }
+    if (frame->channel == CHANNEL_LINK && replace(message ? message : "the guest failed")) return;
+    over = 1;
+    main_failed(code ? code : "internal", status, message ? message : "the guest failed");
+}
+
+static void launched_now(void)
+{
+    launched = 1;
+    if (holding) main_held();
+    else main_started(machine_pid());
+}
+
+static void output(const struct frame *frame)
+{
+    if (!frame->length) return main_output_end(frame->type);
+    main_output(frame->type, frame->payload, frame->length);
+    if (main_blocked()) owed += frame->length;
+    else link_credit(CHANNEL_MAIN, frame->length);
+}
+
+static void output_resume(void)
+{
+    link_credit(CHANNEL_MAIN, owed);
+    owed = 0;
+}
+
+static void main_end(const struct frame *frame)
+{
+    struct fields fields;
+    if (over || fields_parse(&fields, frame) < 0) return;
+    over = 1;
+    loop_cancel(kill_timer);
+    main_ending();
+    main_exited((int)fields_number(&fields, "code", EXIT_LOST), fields_flag(&fields, "oom"), NULL, NULL);
+}
+
+static void more_window(const struct frame *frame)
+{
+    const unsigned char *b = (const unsigned char *)frame->payload;
+    if (frame->length != 4) return;
+    window += (size_t)b[0] << 24 | (size_t)b[1] << 16 | (size_t)b[2] << 8 | b[3];
+    main_input_ready();
+}
+
+/* The state has been saved, or restored: the agent of a fork has said its hello long ago. */
+void vm_migrated(const char *failure)
+{
+    if (is_template) return template_saved(failure);
+    if (!restoring || greeted) return;
+    if (failure) return give_up(EXIT_LOST, "start-failed", failure);
+    greet();
+}
+
+/* From here on the guest is this one, and none other can take its place. */
+static void configured(void)
+{
+    if (pooled) return qmp_pause(NULL, 1);
+    if (!restoring) return;
+    restoring = 0;
+    loop_cancel(boot_timer);
+    main_note("boot", claimed ? "pool" : "fork");
+}
+
+void vm_stopped(void)
+{
+    if (!pooled || main_state() != MAIN_STARTING) return;
+    loop_cancel(boot_timer);
+    main_held();
+}
+
+/* An instance takes this machine: its description is in the new folder. */
+static void become(struct conn *conn, const struct fields *fields)
+{
+    if (pool_become(conn, fields) < 0) return;
+    if (prepare() < 0) return conn_fail(conn, "internal", 0, "the instance's description cannot be read");
+    pool_join(&machine);
+    /* As with any fork, a boot can still take its place until it has been configured. */
+    claimed = 1;
+    restoring = 1;
+    conn_opened(conn);
+}
+
+static void link_frame(const struct frame *frame)
+{
+    if (frame->type != FRAME_OPENED) return;
+    if (greeted) return configured();
+    greet();
+}
+
+void vm_link_frame(const struct frame *frame)
+{
+    if (replacing) return;
+    if (frame->type == FRAME_FAIL) return refused(frame);
+    if (is_template) {
+        loop_cancel(boot_timer);
+        return template_frame(frame);
+    }
+    if (frame->channel == CHANNEL_LINK) return link_frame(frame);
+    if (frame->type == FRAME_OPENED && !launched) launched_now();
+    else if (frame->type == FRAME_STDOUT || frame->type == FRAME_STDERR) output(frame);
+    else if (frame->type == FRAME_WINDOW) more_window(frame);
+    else if (frame->type == FRAME_EXIT) main_end(frame);
+}
+
+static void kill_due(void *context)
+{
+    (void)context;
+    kill_timer = 0;
+    unresponsive = 1;
+    give_up(128 + 9, NULL, "the guest did not answer the signal; its machine was ended");
+}
+
+static void signal_main(struct conn *conn, int number)
+{
+    struct buffer fields = {0};
+    field_add(&fields, "op", "signal");
+    field_add_number(&fields, "signal", number);
+    struct fields asked = {buffer_head(&fields), fields.length};
+    int is_paused = main_state() == MAIN_PAUSED;
+    /* A stopped guest cannot die. */
+    if (is_paused && (number == 9 || number == 15)) qmp_pause(NULL, 0), is_paused = 0;
+    if (number == 9 && !kill_timer) kill_timer = loop_after(KILL_DEADLINE_MS, kill_due, NULL);
+    /* It takes any other signal when it goes on. */
+    if (is_paused && conn) conn_opened(conn), conn = NULL;
+    link_relay(conn, &asked, 1);
+    buffer_free(&fields);
+}
+
+static void resize(unsigned rows, unsigned columns)
+{
+    struct buffer fields = {0};
+    if (!launched) return;
+    field_add_number(&fields, "rows", rows);
+    field_add_number(&fields, "columns", columns);
+    link_send(FRAME_RESIZE, CHANNEL_MAIN, buffer_head(&fields), fields.length);
+    buffer_free(&fields);
+}
+
+static size_t input(const char *data, size_t length)
+{
+    if (!length) return link_send(FRAME_STDIN, CHANNEL_MAIN, "", 0), 0;
+    size_t size = length < window ? length : window;
+    if (size) link_send(FRAME_STDIN, CHANNEL_MAIN, data, size);
+    window -= size;
+    return size;
+}
+
+/* `names` have a space before and behind each. */
+static int is_one_of(const char *op, const char *names)
+{
+    const char *found = strstr(names, op);
+    return *op && found && found[-1] == ' ' && found[strlen(op)] == ' ';
+}
+
+static int operation(struct conn *conn, const char *op, const struct fields *fields)
+{
+    static const char one_shot[] = " stat stats sync accounts limit ", streams[] = " exec read write changes processes ";
+    int pausing = !strcmp(op, "pause") || !strcmp(op, "resume");
+    if (pooled && !strcmp(op, "become")) return become(conn, fields), 0;
+    if (!pausing && !is_one_of(op, one_shot) && !is_one_of(op, streams)) return -1;
+    enum main_state state = main_state();
+    if (state != MAIN_RUNNING && state != MAIN_PAUSED && (state != MAIN_HELD || pausing))
+        return conn_fail(conn, "invalid-state", 0, "the instance is not running"), 0;
+    if (pausing) return qmp_pause(conn, !strcmp(op, "pause")), 0;
+    if (state == MAIN_PAUSED) return conn_fail(conn, "conflict", 0, "the instance is paused"), 0;
+    link_relay(conn, fields, is_one_of(op, one_shot));
+    return 0;
+}
+
+static void cleanup(void)
+{
+    static const char shutdown[] = "op=shutdown";
+    if (machine_pid() > 0 && greeted && !pooled && !unresponsive && !console_panic()) {
+        /* The disk is to be whole before the next start, and EXIT has been told already. */
+        link_send(FRAME_OPEN, CHANNEL_LINK, shutdown, sizeof shutdown);
+        if (link_await(FRAME_EXIT, SHUTDOWN_DEADLINE_MS) < 0) complain("the guest did not shut down in time");
+    }
+    machine_kill();
+    console_finish();
+    machine_remove(&machine);
+}
+
+static int option(const char *name, const char *value) { return (void)name, (void)value, -1; }
+
+const struct backend vm_backend = {
+    .name = "vm",
+    .option = option,
+    .prepare = prepare,
+    .start = start,
+    .hold = hold,
+    .signal = signal_main,
+    .resize = resize,
+    .input = input,
+    .output_resume = output_resume,
+    .operation = operation,
+    .cleanup = cleanup,
+};

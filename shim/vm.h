@@ -1,0 +1,106 @@
+/* What the files of the VM back-end share. The machine and the guest are described by three files of NUL-ended fields
+ * in DIR (src/drivers/vm/config.ts): vm.machine, vm.guest, vm.main. */
+#ifndef BERTH_VM_H
+#define BERTH_VM_H
+
+#include "backend.h"
+
+/* Descriptor numbers agreed with the command line of QEMU (src/qemu/machine.ts). */
+enum machine_fd {
+    FD_LINK = 10,
+    FD_QMP,
+    FD_CONSOLE,
+    FD_KERNEL,
+    FD_INITRD,
+    FD_IMAGE,
+    FD_WRITABLE,
+    FD_SHARES,
+    FD_MEMORY,
+    FD_STATE,
+    FD_END,
+};
+#define FD_COUNT (FD_END - FD_LINK)
+
+#define CHANNEL_LINK 0u
+#define CHANNEL_MAIN 1u
+#define WINDOW_BYTES (256u << 10)
+
+/* vm-greet.c. The agent is there: tell it who it is and what to run (NULL: nothing, hold), in one go. */
+void greet_guest(const struct fields *guest, const struct fields *process, const struct fields *asked);
+/* A guest that does not know yet who it is to be: make everything ready. */
+void greet_ahead(void);
+/* Reads a file of fields whole; 0, or -1 with errno. The fields live for ever. */
+int vm_read_fields(const char *path, struct fields *fields);
+
+/* vm-machine.c: QEMU, what it needs around it, and their end. `arguments` is the field with the command line; `fds` has
+ * what is open already by number less FD_LINK, and -1 for what is to be opened by its field or left out. */
+int machine_start(const struct fields *machine, const char *arguments, const int fds[FD_COUNT]);
+pid_t machine_pid(void);
+/* Ends everything at once and waits until it is gone. */
+void machine_kill(void);
+/* Afterwards: the cgroups. */
+void machine_remove(const struct fields *machine);
+/* How many processes of the machine the host killed for the memory limit of its cgroup. */
+int machine_oom_kills(const struct fields *machine);
+/* Called by the loop when QEMU, or a helper without which the guest cannot go on, has ended with this wait status. */
+void vm_machine_ended(const char *what, int status);
+
+/* vm-shares.c: host folders for the guest. Returns the connected socket, or -1 after complaining; *pid is the helper. */
+int shares_start(const struct fields *machine, pid_t *pid);
+
+/* vm-link.c: frames to and from the agent. */
+void link_open(int fd);
+void link_send(uint8_t type, uint32_t channel, const void *payload, size_t length);
+/* Opens a channel for an operation and relays between it and the connection; NULL: nobody wants to know. */
+void link_relay(struct conn *conn, const struct fields *fields, int one_shot);
+/* Gives back what the agent may send on the main channel. */
+void link_credit(uint32_t channel, size_t bytes);
+/* Waits for a frame on channel 0, dropping all others; 0, or -1 when it did not come in time. */
+int link_await(uint8_t type, int milliseconds);
+/* The frames of channels 0 and 1. */
+void vm_link_frame(const struct frame *frame);
+
+/* The guest said what cannot be understood. */
+void vm_protocol_broken(void);
+
+/* vm-qmp.c: QEMU's monitor. */
+void qmp_open(int fd);
+/* Stops or resumes the guest; answers on the connection when QEMU did, if there is one. */
+void qmp_pause(struct conn *conn, int paused);
+/* The guest runs again: its clock stood still meanwhile. */
+void vm_resumed(void);
+/* The guest stands still. */
+void vm_stopped(void);
+/* Saves the machine's state to a file, or restores it from FD_STATE; vm_migrated tells the end: NULL, or what failed. */
+void qmp_save(int state);
+void qmp_restore(void);
+void vm_migrated(const char *failure);
+/* Forget a machine that is gone: another one is to be started in its place. */
+void qmp_close(void);
+void link_close(void);
+void console_close(void);
+
+/* vm-template.c: a machine saved when its agent is ready, kept in files that nobody can change any more. */
+int template_files(const struct fields *machine, int fds[FD_COUNT]);
+void template_frame(const struct frame *frame);
+void template_saved(const char *failure);
+/* How files are told to be damaged: it protects from accidents, not from attackers, who cannot reach them. */
+unsigned long long template_sum(int fd, long long length);
+
+/* vm-pool.c: a machine that waits for an instance goes over to one: DIR becomes another folder. 0, or -1 and answered. */
+int pool_become(struct conn *conn, const struct fields *fields);
+void pool_join(const struct fields *machine);
+
+/* vm-fork.c: the files of a template, opened and checked. 0, or -1 and why. */
+int fork_open(const struct fields *machine, int fds[FD_COUNT], char *why, size_t size);
+
+/* vm-console.c: the guest kernel's console, kept in console.log, its panics noticed. */
+void console_open(int fd);
+/* Takes what is left to be read. */
+void console_finish(void);
+/* The kernel's panic line, or NULL. */
+const char *console_panic(void);
+/* The panic was just printed. */
+void vm_panicked(void);
+
+#endif

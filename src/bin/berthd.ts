@@ -1,0 +1,38 @@
+#!/usr/bin/env node
+// The daemon: one engine with its drivers and images under one root, served over HTTP until it is told to end.
+
+import { join } from 'node:path';
+import { createCompare } from '../compare/index.ts';
+import { createContainerDriver } from '../drivers/container/index.ts';
+import { createVmDriver } from '../drivers/vm/index.ts';
+import { type Engine, openEngine } from '../engine/index.ts';
+import { openImageStore } from '../images/index.ts';
+import { runDaemon } from '../server/index.ts';
+import { readSettings } from './settings.ts';
+import { VERSION } from './version.ts';
+
+const settings = readSettings(process.env, import.meta.dirname);
+const { root, kernelDir } = settings;
+const program = (name: string) => join(settings.libexec, name);
+
+const status = await runDaemon({ ...settings, version: VERSION }, async (log) => {
+  let engine: Engine | undefined;
+  const images = await openImageStore({
+    root: join(root, 'images'),
+    unpackPath: program('berth-unpack'),
+    inUse: () => engine?.imagesInUse() ?? new Map(),
+  });
+  const shimPath = program('berth-shim');
+  const drivers = [
+    createContainerDriver({ shimPath, stateDir: root }),
+    createVmDriver({
+      ...{ shimPath, agentPath: program('berth-agent') },
+      ...{ kernelDir, verdictDir: kernelDir, cacheDir: join(root, 'vm') },
+    }),
+  ];
+  engine = await openEngine({ root, images, drivers, log });
+  const compare = createCompare({ engine, images, benchPath: program('berth-bench'), stateDir: root });
+  return { engine, images, compare };
+});
+// Supervisors that we are still connected to go on without us.
+process.exit(status);

@@ -1,0 +1,64 @@
+// Which path an argument of `cp` names, and where what is copied ends up: the rules of Docker's cp.
+
+import { CliError } from '../errors.ts';
+
+export type Place =
+  | { readonly kind: 'stdio' }
+  | { readonly kind: 'host'; readonly path: string }
+  | { readonly kind: 'workload'; readonly name: string; readonly path: string };
+
+/** `NAME:PATH` is in a workload; a path with a slash before the colon, and `-`, are not. */
+export function parsePlace(text: string): Place {
+  if (text === '-') return { kind: 'stdio' };
+  const cut = text.indexOf(':');
+  if (cut <= 0 || text.startsWith('/') || text.startsWith('.')) return { kind: 'host', path: text };
+  return { kind: 'workload', name: text.slice(0, cut), path: text.slice(cut + 1) || '/' };
+}
+
+export interface Source {
+  readonly path: string;
+  readonly isFolder: boolean;
+}
+
+export interface Destination {
+  readonly path: string;
+  readonly exists: boolean;
+  readonly isFolder: boolean;
+}
+
+export interface Landing {
+  /** The folder to unpack into; exists. */
+  readonly folder: string;
+  /** The name the copy gets there; '.' when the contents go into the folder itself. */
+  readonly name: string;
+}
+
+/** Where the copy lands. Throws CliError when source and destination do not go together. */
+export function landing(source: Source, destination: Destination): Landing {
+  const contentsOnly = /(^|\/)\.$/.test(source.path);
+  const { path, exists, isFolder } = destination;
+  if (exists && isFolder) {
+    return { folder: path, name: source.isFolder && contentsOnly ? '.' : baseName(source.path) };
+  }
+  if (exists && source.isFolder) throw new CliError(`cannot copy a folder over the file ${path}`, 1);
+  if (path.endsWith('/') && (exists || !source.isFolder)) {
+    throw new CliError(`cannot copy to ${path}: there is no such folder`, 1);
+  }
+  return { folder: parentOf(path), name: baseName(path) };
+}
+
+/** The last part of a path, trailing slashes and dots aside. */
+export function baseName(path: string): string {
+  return (
+    path
+      .replace(/(\/\.?)+$/, '')
+      .split('/')
+      .at(-1) || '/'
+  );
+}
+
+function parentOf(path: string): string {
+  const trimmed = path.replace(/\/+$/, '');
+  const cut = trimmed.lastIndexOf('/');
+  return cut < 0 ? '.' : trimmed.slice(0, cut) || '/';
+}

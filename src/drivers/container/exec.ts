@@ -1,0 +1,61 @@
+// One more process in a running container.
+
+import type { Exec, ExecProcess, InstanceSpec, ProcessSpec, TerminalSize } from '../../core/index.ts';
+import { type Fields, field, ShimProcessIo } from '../../guest/index.ts';
+import { resolveUser } from './accounts.ts';
+import { processConfig } from './config.ts';
+import type { DriverContext } from './context.ts';
+import { launchError } from './launch-error.ts';
+import { askAccounts, type ContainerSupervisor } from './supervisor.ts';
+
+export interface ExecGuard {
+  /** Fails with `invalid-state` or `conflict` naming what cannot be done. */
+  assertRunning(what: string): void;
+  spec(): InstanceSpec;
+}
+
+export class ContainerExec implements Exec {
+  readonly #supervisor: ContainerSupervisor;
+  readonly #context: DriverContext;
+  readonly #guard: ExecGuard;
+
+  constructor(supervisor: ContainerSupervisor, context: DriverContext, guard: ExecGuard) {
+    this.#supervisor = supervisor;
+    this.#context = context;
+    this.#guard = guard;
+  }
+
+  async run(process: ProcessSpec, size?: TerminalSize): Promise<ExecProcess> {
+    this.#guard.assertRunning('exec');
+    const connection = await this.#supervisor.client().connect();
+    try {
+      const files = await askAccounts((op) => connection.request(op));
+      const identity = resolveUser(process.user, process.additionalGroups, files);
+      const config = processConfig(this.#guard.spec(), process, identity, this.#context.traits, size);
+      const opened: Fields = await connection.request('exec', {
+        process: JSON.stringify(config),
+        tty: process.tty,
+        stdin: process.stdin,
+        rows: size?.rows,
+        columns: size?.columns,
+      });
+      const io = new ShimProcessIo(connection, process.tty);
+      return execProcess(io, Number(field(opened, 'pid') ?? 0));
+    } catch (error) {
+      connection.close();
+      throw launchError('exec', process.args[0] ?? '', error);
+    }
+  }
+}
+
+function execProcess(io: ShimProcessIo, pid: number): ExecProcess {
+  return {
+    pid,
+    output: io.output,
+    input: io.input,
+    exit: io.exit,
+    resize: (size) => io.resize(size),
+    kill: async (signal) => io.signal(signal),
+    close: () => io.close(),
+  };
+}

@@ -1,0 +1,216 @@
+// One container: the state that its shim, its files and its cgroup tell, and what can be done to it.
+
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  type AttachOptions,
+  BerthError,
+  type Exec,
+  type ExitStatus,
+  type Files,
+  type Instance,
+  type InstanceSpec,
+  type InstanceStats,
+  type InstanceStatus,
+  type Pausing,
+  type ProcessIo,
+  type ProcessTable,
+  type ResourceSpec,
+  type TerminalSize,
+} from '../../core/index.ts';
+import { readExit, ShimFiles, supervisorDied } from '../../guest/index.ts';
+import { freezeCgroup } from '../../host/cgroup.ts';
+import { limitCgroup } from '../../host/cgroup-limits.ts';
+import { readCgroupStats } from '../../host/cgroup-stats.ts';
+import type { Adopted } from './adopt.ts';
+import type { DriverContext } from './context.ts';
+import { ContainerExec } from './exec.ts';
+import { ContainerFiles } from './files.ts';
+import { launchError } from './launch-error.ts';
+import { listProcesses } from './processes.ts';
+import { ContainerSupervisor } from './supervisor.ts';
+
+/** What signals must reach a frozen process at once: those that are to end it. */
+const ENDING = new Set([9, 15]);
+
+/** A run of the main process. */
+interface Run {
+  readonly pid: number;
+  readonly startedAt: string;
+  readonly exit: Promise<ExitStatus>;
+}
+
+export class ContainerInstance implements Instance {
+  readonly id: string;
+  #spec: InstanceSpec;
+  readonly #context: DriverContext;
+  readonly #supervisor: ContainerSupervisor;
+  #run: Run | undefined;
+  #last: { readonly status: ExitStatus; readonly startedAt?: string } | undefined;
+  #paused = false;
+  #starting = false;
+  readonly exec: Exec;
+  readonly pausing: Pausing;
+  readonly files: Files;
+
+  constructor(spec: InstanceSpec, context: DriverContext, adopted?: Adopted) {
+    this.id = spec.id;
+    this.#spec = spec;
+    this.#context = context;
+    this.#supervisor = new ContainerSupervisor(
+      context,
+      () => this.#spec,
+      adopted !== undefined,
+      adopted?.client,
+    );
+    this.#last = adopted?.last;
+    if (adopted?.running !== undefined) this.#began({ ...adopted.running, exit: this.#supervisor.exit() });
+    this.#paused = adopted?.paused ?? false;
+    const guard = { assertRunning: (what: string) => this.#assertRunning(what), spec: () => this.#spec };
+    this.exec = new ContainerExec(this.#supervisor, context, guard);
+    this.pausing = { pause: () => this.#pause(), resume: () => this.#resume() };
+    this.files = new ContainerFiles(
+      new ShimFiles({
+        open: () => this.#supervisor.reachFiles(),
+        owner: () => this.#supervisor.identity(),
+      }),
+      () => this.#spec,
+      () => this.#supervisor.noteChanged(),
+    );
+  }
+
+  get cgroupPath(): string {
+    return this.#spec.cgroupPath;
+  }
+
+  async state(): Promise<InstanceStatus> {
+    if (this.#run !== undefined) {
+      const { pid, startedAt } = this.#run;
+      return { state: this.#paused ? 'paused' : 'running', pid, startedAt };
+    }
+    if (this.#last === undefined) return { state: 'created' };
+    const { status, startedAt } = this.#last;
+    return { state: 'exited', exit: status, ...(startedAt === undefined ? {} : { startedAt }) };
+  }
+
+  async start(size?: TerminalSize): Promise<void> {
+    if (this.#run !== undefined || this.#starting)
+      throw new BerthError('invalid-state', `container ${this.id} is already running`);
+    this.#starting = true;
+    try {
+      const { pid, startedAt } = await this.#supervisor.start(size);
+      this.#last = undefined;
+      this.#began({
+        pid: pid ?? 0,
+        startedAt: startedAt ?? new Date().toISOString(),
+        exit: this.#supervisor.exit(),
+      });
+    } catch (error) {
+      throw launchError('create', this.#spec.process.args[0] ?? '', error);
+    } finally {
+      this.#starting = false;
+    }
+  }
+
+  #began(run: Run): void {
+    const exit = run.exit.catch((error) => this.#exitOfLost(error));
+    const current: Run = { ...run, exit };
+    this.#run = current;
+    void exit.then((status) => {
+      if (this.#run !== current) return;
+      this.#run = undefined;
+      this.#paused = false;
+      this.#last = { status, startedAt: current.startedAt };
+    });
+  }
+
+  /** The shim has gone without a word: it may still have written how it ended. */
+  async #exitOfLost(error: unknown): Promise<ExitStatus> {
+    const recorded = await readExit(this.#spec.dir);
+    if (recorded !== undefined) return recorded.status;
+    await this.#context.sweep(this.#spec);
+    return supervisorDied(`the supervisor of the container died (${(error as Error).message})`);
+  }
+
+  attach(options: AttachOptions): Promise<ProcessIo> {
+    return this.#supervisor.attach(options);
+  }
+
+  #assertRunning(what: string): void {
+    if (this.#run === undefined)
+      throw new BerthError('invalid-state', `cannot ${what}: container ${this.id} is not running`);
+    if (this.#paused && what === 'exec')
+      throw new BerthError('conflict', `container ${this.id} is paused, unpause the container before exec`);
+  }
+
+  async kill(signal: number): Promise<void> {
+    this.#assertRunning('kill');
+    await this.#supervisor.client().signal(signal);
+    if (this.#paused && ENDING.has(signal)) await this.#resume();
+  }
+
+  async wait(): Promise<ExitStatus> {
+    if (this.#run !== undefined) return this.#run.exit;
+    if (this.#last !== undefined) return this.#last.status;
+    throw new BerthError('invalid-state', `container ${this.id} was never started`);
+  }
+
+  async resize(size: TerminalSize): Promise<void> {
+    this.#assertRunning('resize');
+    await this.#supervisor.client().resize(size);
+  }
+
+  async #pause(): Promise<void> {
+    this.#assertRunning('pause');
+    if (this.#paused) throw new BerthError('conflict', `container ${this.id} is already paused`);
+    await freezeCgroup(this.#spec.cgroupPath, true);
+    this.#paused = this.#run !== undefined;
+  }
+
+  async #resume(): Promise<void> {
+    if (!this.#paused) throw new BerthError('conflict', `container ${this.id} is not paused`);
+    await freezeCgroup(this.#spec.cgroupPath, false).catch((error) => {
+      // It ended while it was being thawed, and its group with it.
+      if (this.#run !== undefined) throw error;
+    });
+    this.#paused = false;
+  }
+
+  readonly stats = async (): Promise<InstanceStats> => {
+    this.#assertRunning('read statistics');
+    return readCgroupStats(this.#spec.cgroupPath);
+  };
+
+  readonly processes = async (psArgs: readonly string[]): Promise<ProcessTable> => {
+    this.#assertRunning('list processes');
+    return listProcesses(this.#spec.cgroupPath, psArgs);
+  };
+
+  readonly update = async (resources: ResourceSpec): Promise<void> => {
+    if (this.#run !== undefined) await limitCgroup(this.#spec.cgroupPath, resources);
+    this.#spec = { ...this.#spec, resources };
+  };
+
+  async remove(): Promise<void> {
+    if (this.#run !== undefined || this.#starting)
+      throw new BerthError('invalid-state', `container ${this.id} is running: stop it first`);
+    await this.#supervisor.end();
+    const names = [
+      'upper',
+      'work',
+      'rootfs',
+      'run',
+      'exit',
+      'exit.tmp',
+      'shim.err',
+      'shim.pid',
+      'shim.sock',
+      'log.json',
+    ];
+    const rotated = Array.from({ length: this.#spec.log.maxFiles }, (_, number) => `log.json.${number + 1}`);
+    await Promise.all(
+      [...names, ...rotated].map((name) => rm(join(this.#spec.dir, name), { recursive: true, force: true })),
+    );
+    await this.#context.forget(this);
+  }
+}

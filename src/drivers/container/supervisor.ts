@@ -1,0 +1,300 @@
+// The shim of one container over its successive runs: one is started when needed and ends by itself.
+
+import { readFileSync } from 'node:fs';
+import { release } from 'node:os';
+import { join } from 'node:path';
+import {
+  type AttachOptions,
+  BerthError,
+  type ExitStatus,
+  type InstanceSpec,
+  type ProcessIo,
+  type TerminalSize,
+} from '../../core/index.ts';
+import { field, type ShimClient, type ShimConnection, type ShimState } from '../../guest/index.ts';
+import { readIfExists } from '../../host/files.ts';
+import { type AccountFiles, type Identity, resolveUser } from './accounts.ts';
+import { capabilitiesOf } from './capabilities.ts';
+import { ociConfig } from './config.ts';
+import { filesOf, type HostFiles } from './config-mounts.ts';
+import type { DriverContext } from './context.ts';
+import { devicesOf } from './devices.ts';
+import { spawnShim } from './process.ts';
+import { customSeccomp, defaultSeccomp, type OciSeccomp } from './seccomp.ts';
+
+/** A shim that is there for files or early attachers, before or between runs. */
+interface Idle {
+  readonly client: ShimClient;
+  /** Resolves when it answers. */
+  readonly ready: Promise<AccountFiles>;
+  /** What it is needed for; at 0 it is ended. */
+  users: number;
+  /** Resolves when the file system can be reached. */
+  held: Promise<void> | undefined;
+}
+
+const NO_ACCOUNTS = Promise.resolve({ passwd: '', group: '' });
+
+/** The filter of a spec, or undefined for none. */
+export function seccompOf(spec: InstanceSpec, context: DriverContext): OciSeccomp | undefined {
+  const { security } = spec;
+  if (security.seccomp === 'unconfined' || security.privileged) return undefined;
+  const capabilities = capabilitiesOf(security, context.traits.capabilities);
+  if (security.seccomp === 'default') return defaultSeccomp(capabilities, context.traits.arch);
+  return customSeccomp(security.seccomp, { capabilities, arch: context.traits.arch, kernel: release() });
+}
+
+function hostFiles(spec: InstanceSpec): HostFiles {
+  if (spec.network !== 'host') return { hosts: '', resolvConf: '' };
+  const read = (path: string) => {
+    try {
+      return readFileSync(path, 'utf8');
+    } catch {
+      return '';
+    }
+  };
+  return { hosts: read('/etc/hosts'), resolvConf: read('/etc/resolv.conf') };
+}
+
+export class ContainerSupervisor {
+  readonly #context: DriverContext;
+  readonly #spec: () => InstanceSpec;
+  /** Whether the writable layer may hold users that the image does not. */
+  #changed: boolean;
+  #client: ShimClient | undefined;
+  /** Whether the main process of `#client` has not ended: after that it only cleans up. */
+  #running = false;
+  #turn: Promise<void> = Promise.resolve();
+  #idle: Idle | undefined;
+
+  constructor(
+    context: DriverContext,
+    spec: () => InstanceSpec,
+    changed: boolean,
+    client: ShimClient | undefined,
+  ) {
+    this.#context = context;
+    this.#spec = spec;
+    this.#changed = changed;
+    if (client !== undefined) this.#adopt(client);
+  }
+
+  #adopt(client: ShimClient): void {
+    this.#client = client;
+    this.#running = true;
+    const ended = () => {
+      if (this.#client === client) this.#running = false;
+    };
+    client.exit.then(ended, ended);
+    void client.gone.then(() => {
+      if (this.#client === client) this.#client = undefined;
+    });
+  }
+
+  /** The shim of the current run. */
+  client(): ShimClient {
+    if (this.#client === undefined)
+      throw new BerthError('invalid-state', `container ${this.#spec().id} is not running`);
+    return this.#client;
+  }
+
+  exit(): Promise<ExitStatus> {
+    return this.client().exit;
+  }
+
+  noteChanged(): void {
+    this.#changed = true;
+  }
+
+  /** One shim at a time: whoever gets or makes one does so alone. */
+  async #alone<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work);
+    this.#turn = turn.then(
+      () => {},
+      () => {},
+    );
+    return turn;
+  }
+
+  /** Starts the main process in a shim that is waiting or in a new one. */
+  start(size?: TerminalSize): Promise<ShimState> {
+    return this.#alone(() => this.#start(size));
+  }
+
+  async #start(size: TerminalSize | undefined): Promise<ShimState> {
+    const client = await this.#forStart();
+    try {
+      const files = await this.#accountFiles(client);
+      this.#changed = true;
+      const state = await client.start(await this.#startFields(files, size));
+      this.#adopt(client);
+      return state;
+    } catch (error) {
+      await client.quit();
+      throw await this.#explain(error);
+    }
+  }
+
+  async #forStart(): Promise<ShimClient> {
+    await this.#lastOneGone();
+    const idle = this.#idle;
+    if (idle === undefined) return this.#spawn();
+    this.#idle = undefined;
+    await idle.ready;
+    await idle.held;
+    return idle.client;
+  }
+
+  /** The shim before may still be cleaning up, in the very folders that the next one needs. */
+  async #lastOneGone(): Promise<void> {
+    await Promise.all([this.#client?.gone, this.#ending]);
+  }
+
+  async #spawn(): Promise<ShimClient> {
+    return spawnShim(this.#context.shimPath, await this.#context.runtimePath(), this.#spec());
+  }
+
+  /** A shim that could not even begin says why in its error file. */
+  async #explain(error: unknown): Promise<unknown> {
+    if (!(error instanceof BerthError) || error.code !== 'unavailable') return error;
+    const text = (await readIfExists(join(this.#spec().dir, 'shim.err')))?.trim();
+    return text
+      ? new BerthError('internal', `the supervisor could not start: ${text}`, { cause: error })
+      : error;
+  }
+
+  async #accountFiles(client: ShimClient): Promise<AccountFiles> {
+    const { imageId } = this.#spec().rootfs;
+    const known = this.#changed ? undefined : this.#context.accounts.get(imageId);
+    if (known !== undefined) return known;
+    const files = await askAccounts((op) => client.prepare(op));
+    if (!this.#changed) this.#context.accounts.set(imageId, files);
+    return files;
+  }
+
+  async #startFields(files: AccountFiles, size: TerminalSize | undefined) {
+    const spec = this.#spec();
+    const { process } = spec;
+    const seccomp = seccompOf(spec, this.#context);
+    const seccompBpf = seccomp === undefined ? undefined : this.#context.compiled(seccomp);
+    const config = ociConfig({
+      spec,
+      host: this.#context.traits,
+      identity: resolveUser(process.user, process.additionalGroups, files),
+      devices: devicesOf(spec),
+      shimPath: this.#context.shimPath,
+      ...(seccomp === undefined ? {} : { seccomp }),
+      ...(seccompBpf === undefined ? {} : { seccompBpf }),
+      ...(size === undefined ? {} : { size }),
+    });
+    return {
+      rows: size?.rows,
+      columns: size?.columns,
+      config,
+      file: Object.entries(filesOf(spec, hostFiles(spec))).flat(),
+    };
+  }
+
+  /** Attaches to the process that runs, or to the next one. */
+  async attach(options: AttachOptions): Promise<ProcessIo> {
+    const { tty } = this.#spec().process;
+    if (this.#client !== undefined && this.#running) return this.#client.attach(options, tty);
+    const idle = await this.#waiting(false);
+    const io = await idle.client.attach(options, tty);
+    const release = () => this.#release(idle);
+    io.exit.then(release, release);
+    return io;
+  }
+
+  /** A connection to a shim that has the file system mounted. */
+  async reachFiles(): Promise<{ connection: ShimConnection; release(): void }> {
+    if (this.#client !== undefined && this.#running)
+      return { connection: await this.#client.connect(), release: () => {} };
+    const idle = await this.#waiting(true);
+    try {
+      return { connection: await idle.client.connect(), release: () => this.#release(idle) };
+    } catch (error) {
+      this.#release(idle);
+      throw error;
+    }
+  }
+
+  /** The identity of the main process's user, as the instance's files say now. */
+  async identity(): Promise<Identity> {
+    const { connection, release } = await this.reachFiles();
+    try {
+      const { process } = this.#spec();
+      return resolveUser(
+        process.user,
+        process.additionalGroups,
+        await askAccounts((op) => connection.request(op)),
+      );
+    } finally {
+      connection.close();
+      release();
+    }
+  }
+
+  #waiting(held: boolean): Promise<Idle> {
+    return this.#alone(() => this.#getIdle(held));
+  }
+
+  async #getIdle(held: boolean): Promise<Idle> {
+    // Started while we waited for our turn: that shim will do.
+    if (this.#client !== undefined && this.#running)
+      return { client: this.#client, ready: NO_ACCOUNTS, users: 0, held: undefined };
+    await this.#lastOneGone();
+    const idle = this.#idle ?? (await this.#makeIdle());
+    idle.users++;
+    try {
+      await idle.ready;
+      if (held && idle.held === undefined) idle.held = idle.client.hold({ mount: holdMounts(this.#spec()) });
+      if (held) await idle.held;
+      return idle;
+    } catch (error) {
+      this.#release(idle);
+      throw await this.#explain(error);
+    }
+  }
+
+  async #makeIdle(): Promise<Idle> {
+    const client = await this.#spawn();
+    const idle: Idle = { client, ready: askAccounts((op) => client.prepare(op)), users: 0, held: undefined };
+    this.#idle = idle;
+    void client.gone.then(() => {
+      if (this.#idle === idle) this.#idle = undefined;
+    });
+    return idle;
+  }
+
+  #release(idle: Idle): void {
+    idle.users--;
+    if (idle.users > 0 || this.#idle !== idle) return;
+    this.#idle = undefined;
+    this.#ending = idle.client.quit();
+  }
+
+  #ending: Promise<void> = Promise.resolve();
+
+  /** Resolves when no shim of this container is left; none must be running its process. */
+  async end(): Promise<void> {
+    const idle = this.#idle;
+    this.#idle = undefined;
+    await Promise.all([this.#client?.gone, idle?.client.quit(), this.#ending]);
+  }
+}
+
+/** `mount` fields of the hold operation: source, target and mode in turn. */
+function holdMounts(spec: InstanceSpec): string[] {
+  return spec.mounts.flatMap((mount) =>
+    mount.type === 'bind' ? [mount.source, mount.target, mount.readonly ? 'ro' : 'rw'] : [],
+  );
+}
+
+/** Asks a shim for the user and group files of its root. */
+export async function askAccounts(
+  ask: (op: string) => Promise<ReadonlyMap<string, readonly string[]>>,
+): Promise<AccountFiles> {
+  const fields = await ask('accounts');
+  return { passwd: field(fields, 'passwd') ?? '', group: field(fields, 'group') ?? '' };
+}

@@ -1,0 +1,281 @@
+// From an instance's spec to what the shim, QEMU and the guest agent are told. Pure.
+
+import {
+  BerthError,
+  type InstanceSpec,
+  type MountSpec,
+  type ProcessSpec,
+  type UlimitSpec,
+} from '../../core/index.ts';
+import type { FieldValue } from '../../formats/frames.ts';
+import {
+  type BootKernel,
+  type HostVerdict,
+  type Machine,
+  MIN_MEMORY_BYTES,
+  machineArguments,
+} from '../../qemu/index.ts';
+import { capabilityMask } from './capabilities.ts';
+import { WRITABLE_BYTES } from './writable-disk.ts';
+
+export type FieldRecord = Readonly<Record<string, FieldValue>>;
+
+/** Guest memory when the user names no limit. */
+export const DEFAULT_MEMORY_BYTES = 256 << 20;
+/** QEMU's own memory beside the guest's: code, devices, and under TCG the translated code. */
+export const MONITOR_MEMORY_BYTES = 192 << 20;
+/** Numbers from here on belong to no user on any distribution (systemd's UID allocation: unused range). */
+const FIRST_UID = 1_879_048_192;
+
+export function memoryBytes(spec: InstanceSpec): number {
+  return spec.resources.memoryBytes ?? DEFAULT_MEMORY_BYTES;
+}
+
+export function cpuCount(spec: InstanceSpec): number {
+  return Math.max(1, Math.ceil(spec.resources.cpus ?? 1));
+}
+
+/** Each machine runs as a user of its own, so that one that breaks out of QEMU still cannot touch another. */
+export function machineUid(id: string): number {
+  return FIRST_UID + Number.parseInt(id.slice(0, 6), 16);
+}
+
+/** Fails with `unsupported` or `invalid-argument` for what a VM cannot be given. */
+export function checkSpec(spec: InstanceSpec): void {
+  const reason = unsupported(spec);
+  if (reason !== undefined) throw new BerthError('unsupported', `isolation vm: ${reason}`);
+  if (memoryBytes(spec) < MIN_MEMORY_BYTES)
+    throw new BerthError(
+      'invalid-argument',
+      `isolation vm: ${memoryBytes(spec)} bytes of memory are too little for a guest kernel; give at least ${MIN_MEMORY_BYTES >> 20} MiB (--memory ${MIN_MEMORY_BYTES >> 20}m)`,
+    );
+  if (bootMode(spec) === 'fork' && !canFork(spec))
+    throw new BerthError(
+      'unsupported',
+      'isolation vm: a machine that shares host folders cannot be forked; use --boot auto, or leave the binds out',
+    );
+  capabilityMask(spec.security);
+  for (const limit of spec.resources.ulimits) formatUlimit(limit);
+}
+
+function unsupported(spec: InstanceSpec): string | undefined {
+  if (spec.network === 'host')
+    return 'the host network cannot be shared with a guest kernel; use --network none';
+  if (spec.pidMode === 'host') return 'host processes cannot be seen by a guest kernel; leave --pid out';
+  if (spec.ipc === 'host') return 'host IPC cannot be shared with a guest kernel; leave --ipc out';
+  const device = spec.devices[0];
+  if (device !== undefined)
+    return `the host device ${device.hostPath} cannot be passed to a guest; leave --device out`;
+  if (spec.security.seccomp !== 'default' && spec.security.seccomp !== 'unconfined')
+    return 'a seccomp profile does not apply: the workload has a kernel of its own; leave it out';
+  if (spec.resources.oomKillDisable) return 'the OOM killer of the guest cannot be disabled';
+  const shared = spec.mounts.find((mount) => mount.type === 'bind' && !mount.propagation.endsWith('private'));
+  if (shared !== undefined)
+    return `mount propagation does not cross into a guest: use rprivate for ${shared.target}`;
+  return undefined;
+}
+
+type Bind = Extract<MountSpec, { type: 'bind' }>;
+
+function binds(spec: InstanceSpec): Bind[] {
+  return spec.mounts.filter((mount) => mount.type === 'bind');
+}
+
+/** A template as its keeper told of it: the shim refuses one that is not so. */
+export interface TemplateFiles {
+  readonly memory: string;
+  readonly memoryBytes: number;
+  readonly state: string;
+  readonly stateBytes: number;
+  readonly stateSum: string;
+}
+
+export interface MachineFiles {
+  readonly qemu: string;
+  readonly virtiofsd: string;
+  readonly kernel: BootKernel;
+  readonly initrd: string;
+  readonly image: string;
+  readonly writable: string;
+  /** What to fork it from, if it need not boot. */
+  readonly template?: TemplateFiles;
+  readonly cgroups: readonly string[];
+  /** The file that counts OOM kills in the memory cgroup. */
+  readonly oomFile?: string;
+}
+
+/** What the shim does on the host: vm.machine. */
+export function machineFields(spec: InstanceSpec, files: MachineFiles, host: HostVerdict): FieldRecord {
+  const shares = binds(spec).map((bind) => `${bind.readonly ? 'ro' : 'rw'} ${bind.source}`);
+  const machine = {
+    ...machineShape(spec, files.kernel, host),
+    shares: shares.length > 0,
+    ephemeral: spec.ephemeral ?? false,
+    name: `berth-${spec.id.slice(0, 12)}`,
+  };
+  return {
+    qemu: [files.qemu, ...machineArguments(machine)],
+    ...(files.template === undefined ? {} : forkFields(files.qemu, machine, files.template)),
+    uid: machineUid(spec.id),
+    kvm: host.accelerator === 'kvm',
+    cgroup: files.cgroups,
+    oom_file: files.oomFile,
+    kernel: files.kernel.path,
+    initrd: files.initrd,
+    image: files.image,
+    writable: files.writable,
+    virtiofsd: files.virtiofsd,
+    share: shares,
+  };
+}
+
+function forkFields(qemu: string, machine: Machine, template: TemplateFiles): FieldRecord {
+  return {
+    fork: [qemu, ...machineArguments({ ...machine, origin: { kind: 'fork' } })],
+    memory: template.memory,
+    memory_bytes: template.memoryBytes,
+    state: template.state,
+    state_bytes: template.stateBytes,
+    state_sum: template.stateSum,
+  };
+}
+
+/** What machines must have in common for one to be a copy of another. */
+export type MachineShape = Pick<Machine, 'accelerator' | 'memoryBytes' | 'cpus' | 'directKernel' | 'tscKhz'>;
+
+export function machineShape(spec: InstanceSpec, kernel: BootKernel, host: HostVerdict): MachineShape {
+  return {
+    accelerator: host.accelerator,
+    memoryBytes: Math.floor(memoryBytes(spec) / 2 ** 20) * 2 ** 20,
+    cpus: cpuCount(spec),
+    directKernel: kernel.direct,
+    ...(host.tscKhz === undefined ? {} : { tscKhz: host.tscKhz }),
+  };
+}
+
+/** The vm.machine of a template: no disks, no limits but its size, nothing of any instance. */
+export function templateFields(
+  shape: MachineShape,
+  files: Pick<MachineFiles, 'qemu' | 'kernel' | 'initrd'>,
+  id: string,
+): FieldRecord {
+  const machine: Machine = {
+    ...shape,
+    ...{ shares: false, ephemeral: true, name: 'berth-template' },
+    origin: { kind: 'template', writableBytes: WRITABLE_BYTES },
+  };
+  return {
+    qemu: [files.qemu, ...machineArguments(machine)],
+    ...{ template: true, background: true, uid: machineUid(id), kvm: shape.accelerator === 'kvm' },
+    ...{ kernel: files.kernel.path, initrd: files.initrd, memory_bytes: shape.memoryBytes },
+  };
+}
+
+export const BOOT_ANNOTATION = 'berth.boot';
+const BOOT_MODES = ['auto', 'cold', 'fork', 'pool'] as const;
+export type BootMode = (typeof BOOT_MODES)[number];
+
+/** How the user wants the machine to come up; 'auto' unless the annotation says otherwise. */
+export function bootMode(spec: InstanceSpec): BootMode {
+  const asked = spec.annotations[BOOT_ANNOTATION] ?? 'auto';
+  const mode = BOOT_MODES.find((known) => known === asked);
+  if (mode === undefined)
+    throw new BerthError('invalid-argument', `boot mode "${asked}" is none of ${BOOT_MODES.join(', ')}`);
+  return mode;
+}
+
+/** Whether it can be a fork: a machine that shares folders of the host cannot be saved, and so none can be its template. */
+export function canFork(spec: InstanceSpec): boolean {
+  return binds(spec).length === 0;
+}
+
+/** What the guest is told of itself: vm.guest. */
+export function guestFields(spec: InstanceSpec): FieldRecord {
+  const { security, resources } = spec;
+  return {
+    host: spec.hostname,
+    domain: spec.domainname === '' ? undefined : spec.domainname,
+    hostname: `${spec.hostname}\n`,
+    hosts: hostsFile(spec),
+    // As long-lived as the instance itself.
+    'machine-id': `${spec.id.slice(0, 32)}\n`,
+    'resolv.conf': spec.dns.map((server) => `nameserver ${server}\n`).join(''),
+    binds: binds(spec).length > 0,
+    mount: mountFields(spec),
+    sysctl: Object.entries(spec.sysctls).map(([name, value]) => `${name}=${value}`),
+    readonly: spec.readonlyRoot,
+    shm: resources.shmBytes,
+    rlimit: resources.ulimits.map(formatUlimit),
+    capabilities: capabilityMask(security).toString(16),
+    privileged: security.privileged,
+    no_new_privileges: security.noNewPrivileges,
+    pids_max: resources.pidsLimit !== undefined && resources.pidsLimit > 0 ? resources.pidsLimit : undefined,
+    masked: security.maskedPaths,
+    sealed: security.readonlyPaths,
+  };
+}
+
+function hostsFile(spec: InstanceSpec): string {
+  const names = [spec.domainname === '' ? '' : `${spec.hostname}.${spec.domainname}`, spec.hostname];
+  const extra = spec.extraHosts.map((entry) => {
+    const cut = entry.indexOf(':');
+    return `${entry.slice(cut + 1)}\t${entry.slice(0, cut)}`;
+  });
+  const lines = ['127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost ip6-loopback'];
+  return [...lines, `127.0.1.1\t${names.filter((name) => name !== '').join(' ')}`, ...extra, ''].join('\n');
+}
+
+/** Outer mounts before those inside them. */
+function mountFields(spec: InstanceSpec): string[] {
+  const numbers = new Map(binds(spec).map((bind, index) => [bind, index]));
+  const depth = (mount: MountSpec) => mount.target.split('/').filter((part) => part !== '').length;
+  return [...spec.mounts]
+    .sort((a, b) => depth(a) - depth(b))
+    .map((mount) => {
+      const flags = mount.readonly ? 'ro' : 'rw';
+      if (mount.type === 'bind') return `bind ${numbers.get(mount)} ${flags} ${mount.target}`;
+      return `tmpfs ${tmpfsOptions(mount)} ${[flags, ...mount.options].join(',')} ${mount.target}`;
+    });
+}
+
+function tmpfsOptions(mount: Extract<MountSpec, { type: 'tmpfs' }>): string {
+  const data = [
+    mount.sizeBytes === undefined ? '' : `size=${mount.sizeBytes}`,
+    `mode=${(mount.mode ?? 0o1777).toString(8)}`,
+    ...mount.options.filter((option) => /^(size|mode|uid|gid|nr_inodes)=/.test(option)),
+  ];
+  return data.filter((option) => option !== '').join(',');
+}
+
+/** As <sys/resource.h> numbers them on x86 and ARM. */
+const LIMITS = [
+  ...['cpu', 'fsize', 'data', 'stack', 'core', 'rss', 'nproc', 'nofile', 'memlock', 'as', 'locks'],
+  ...['sigpending', 'msgqueue', 'nice', 'rtprio', 'rttime'],
+];
+const UNLIMITED = (1n << 64n) - 1n;
+
+function formatUlimit(limit: UlimitSpec): string {
+  const number = LIMITS.indexOf(limit.name);
+  if (number < 0) throw new BerthError('invalid-argument', `unknown ulimit: ${limit.name}`);
+  const value = (count: number) => (count < 0 ? UNLIMITED : BigInt(count)).toString();
+  return `${number} ${value(limit.soft)} ${value(limit.hard)}`;
+}
+
+/** A process as the agent starts it. */
+export function processFields(process: ProcessSpec): FieldRecord {
+  return {
+    arg: process.args,
+    env: process.env,
+    cwd: process.cwd,
+    user: process.user,
+    group: process.additionalGroups,
+    tty: process.tty,
+    stdin: process.stdin,
+    privileged: process.privileged,
+  };
+}
+
+/** The main process: vm.main. */
+export function mainFields(spec: InstanceSpec): FieldRecord {
+  return { ...processFields(spec.process), init: spec.init };
+}

@@ -1,0 +1,259 @@
+// The driver: what every machine boots with, made once; creating and taking over instances.
+
+import { rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Driver, DriverProbe, Instance, InstanceSpec } from '../../core/index.ts';
+import { encodeFields } from '../../formats/frames.ts';
+import type { ShimClient, ShimState } from '../../guest/index.ts';
+import { writeAtomic } from '../../host/index.ts';
+import {
+  type BootKernel,
+  findKernel,
+  type HostVerdict,
+  PLACEHOLDER_IMAGE_BYTES,
+  prepareInitrd,
+  prepareKernel,
+  probeAccelerator,
+  probeCommand,
+} from '../../qemu/index.ts';
+import {
+  bootMode,
+  canFork,
+  checkSpec,
+  guestFields,
+  machineFields,
+  machineShape,
+  mainFields,
+  type TemplateFiles,
+} from './config.ts';
+import { ImageDisks } from './image-disk.ts';
+import { VmInstance } from './instance.ts';
+import { Pool, type PoolWish } from './pool.ts';
+import { probeHost } from './probe.ts';
+import { cgroupFolders, oomFile, prepareCgroup } from './process.ts';
+import type { VmHost } from './supervisor.ts';
+import { keyOf, Templates, type TemplateWish } from './templates.ts';
+import { createWritableDisk } from './writable-disk.ts';
+
+export interface VmDriverOptions {
+  readonly shimPath: string;
+  readonly agentPath: string;
+  /** The kernel store that scripts/fetch-kernel.sh fills. */
+  readonly kernelDir: string;
+  /** For what is built once: image disks, kernels, initial file systems. */
+  readonly cacheDir: string;
+  /** For the accelerator's verdict, which holds for all daemons of a host; default: cacheDir. */
+  readonly verdictDir?: string;
+  readonly qemu?: string;
+  readonly virtiofsd?: string;
+  readonly kvmDevice?: string;
+  readonly kvmTimeoutMs?: number;
+}
+
+interface Boot {
+  readonly version: string;
+  readonly kernel: BootKernel;
+  readonly initrd: string;
+  readonly host: HostVerdict;
+}
+
+/** The driver of virtual machines. Nothing is probed or built before it is first asked for something. */
+export function createVmDriver(options: VmDriverOptions): Driver {
+  return new VmDriver(options);
+}
+
+class VmDriver implements Driver {
+  readonly name = 'vm';
+  readonly #options: Required<VmDriverOptions>;
+  readonly #disks: ImageDisks;
+  readonly #templates: Templates;
+  readonly #pool: Pool;
+  #boot: Promise<Boot> | undefined;
+  #probe: Promise<DriverProbe> | undefined;
+
+  constructor(options: VmDriverOptions) {
+    this.#options = {
+      qemu: '/usr/bin/qemu-system-x86_64',
+      virtiofsd: '/usr/lib/qemu/virtiofsd',
+      kvmDevice: '/dev/kvm',
+      kvmTimeoutMs: 10_000,
+      verdictDir: options.cacheDir,
+      ...options,
+    };
+    this.#disks = new ImageDisks(options.cacheDir);
+    this.#pool = new Pool(options.shimPath, join(options.cacheDir, 'pool'));
+    this.#templates = new Templates(options.shimPath, join(options.cacheDir, 'templates'));
+  }
+
+  async probe(): Promise<DriverProbe> {
+    const probe = await this.#probeOnce();
+    return { ...probe, facts: { ...probe.facts, ...this.#templates.facts(), ...this.#pool.facts() } };
+  }
+
+  #probeOnce(): Promise<DriverProbe> {
+    const { qemu, virtiofsd, agentPath, shimPath } = this.#options;
+    this.#probe ??= probeHost({
+      ...{ qemu, virtiofsd, agentPath, shimPath },
+      kernel: async () => (await this.#prepareBoot()).version,
+      accelerator: async () => (await this.#prepareBoot()).host,
+    }).then((probe) => {
+      // What is missing may be installed while the daemon runs.
+      if (!probe.usable) this.#probe = undefined;
+      return probe;
+    });
+    return this.#probe;
+  }
+
+  /** What every machine boots with; made once, tried again after a failure. */
+  #prepareBoot(): Promise<Boot> {
+    this.#boot ??= this.#makeBoot().catch((error: unknown) => {
+      this.#boot = undefined;
+      throw error;
+    });
+    return this.#boot;
+  }
+
+  async #makeBoot(): Promise<Boot> {
+    const { kernelDir, cacheDir, verdictDir, agentPath, qemu, kvmDevice, kvmTimeoutMs } = this.#options;
+    const found = await findKernel(kernelDir);
+    const [kernel, initrd] = await Promise.all([
+      prepareKernel(found, cacheDir),
+      prepareInitrd(found, agentPath, cacheDir),
+    ]);
+    const host = await probeAccelerator({
+      cacheDir: verdictDir,
+      device: kvmDevice,
+      command: probeCommand(qemu, kernel.path, initrd, kernel.direct),
+      tscCommand: [agentPath, 'tsc'],
+      timeoutMs: kvmTimeoutMs,
+    });
+    return { version: found.version, kernel, initrd, host };
+  }
+
+  async create(spec: InstanceSpec, signal?: AbortSignal): Promise<Instance> {
+    checkSpec(spec);
+    const writable = join(spec.dir, 'writable.ext4');
+    try {
+      await Promise.all([this.#prepareBoot(), this.#disks.open(spec.rootfs), createWritableDisk(writable)]);
+      signal?.throwIfAborted();
+    } catch (error) {
+      await rm(writable, { force: true });
+      throw error;
+    }
+    return this.#instance(spec, true);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#pool.close(), this.#templates.close()]);
+  }
+
+  async adopt(spec: InstanceSpec): Promise<Instance> {
+    const instance = this.#instance(spec, false);
+    await instance.adopt();
+    return instance;
+  }
+
+  #instance(spec: InstanceSpec, pristine: boolean): VmInstance {
+    const host: VmHost = {
+      shimPath: this.#options.shimPath,
+      writeConfig: (current) => this.#writeConfig(current),
+      claim: (current) => this.#claim(current),
+      started: (current, state) => void this.#started(current, state).catch(() => {}),
+    };
+    return new VmInstance(spec, host, pristine);
+  }
+
+  async #claim(spec: InstanceSpec): Promise<ShimClient | undefined> {
+    const mode = bootMode(spec);
+    if ((mode !== 'auto' && mode !== 'pool') || !canFork(spec)) return undefined;
+    const boot = await this.#prepareBoot();
+    const key = poolKey(spec, await this.#wish(spec, boot));
+    if (!this.#pool.has(key)) {
+      this.#pool.missed();
+      return undefined;
+    }
+    await Promise.all([this.#writeConfig(spec), prepareCgroup(spec)]);
+    const client = await this.#pool.claim(key, spec);
+    if (client === undefined) await createWritableDisk(join(spec.dir, 'writable.ext4')).catch(() => {});
+    return client;
+  }
+
+  #poolWish(spec: InstanceSpec, wish: TemplateWish, boot: Boot, image: string): PoolWish | undefined {
+    const template = this.#templates.find(wish);
+    if (template === undefined) return undefined;
+    const { qemu, virtiofsd } = this.#options;
+    return {
+      key: poolKey(spec, wish),
+      machine: (id, writable) => {
+        const files = {
+          qemu,
+          virtiofsd,
+          kernel: boot.kernel,
+          initrd: boot.initrd,
+          image,
+          writable,
+          template,
+        };
+        const waiting = { ...spec, id, mounts: [] };
+        return { ...machineFields(waiting, { ...files, cgroups: [] }, boot.host), pooled: true };
+      },
+    };
+  }
+
+  async #wish(spec: InstanceSpec, boot: Boot): Promise<TemplateWish> {
+    const { qemu } = this.#options;
+    const { ino, size, mtimeMs } = await stat(qemu);
+    return {
+      shape: machineShape(spec, boot.kernel, boot.host),
+      files: { qemu, kernel: boot.kernel, initrd: boot.initrd },
+      qemuMark: `${ino} ${size} ${mtimeMs}`,
+    };
+  }
+
+  /** What to fork it from: what is there, or for those who insist what will be. */
+  async #findTemplate(spec: InstanceSpec, boot: Boot, image: string): Promise<TemplateFiles | undefined> {
+    const mode = bootMode(spec);
+    if (mode === 'cold' || !canFork(spec)) return undefined;
+    const [wish, { size }] = await Promise.all([this.#wish(spec, boot), stat(image)]);
+    if (size > PLACEHOLDER_IMAGE_BYTES) return undefined;
+    return mode === 'fork' ? this.#templates.need(wish) : this.#templates.find(wish);
+  }
+
+  /** The next one like it is to be a fork; this one is through with what would be in its way. */
+  async #started(spec: InstanceSpec, state: ShimState): Promise<void> {
+    this.#templates.count(state.forked !== undefined);
+    const [boot, image] = await Promise.all([this.#prepareBoot(), this.#disks.open(spec.rootfs)]);
+    const wish = await this.#wish(spec, boot);
+    const mode = bootMode(spec);
+    if (state.forkFailure !== undefined) this.#templates.spoiled(wish, state.forkFailure);
+    if (mode === 'cold' || !canFork(spec)) return;
+    this.#templates.want(wish);
+    const more = mode === 'fork' ? undefined : this.#poolWish(spec, wish, boot, image);
+    if (more !== undefined) this.#pool.used(more, mode === 'pool');
+  }
+
+  /** Written for each run: the kernel, the agent or the accelerator may be another by then. */
+  async #writeConfig(spec: InstanceSpec): Promise<void> {
+    const { qemu, virtiofsd } = this.#options;
+    const [boot, image] = await Promise.all([this.#prepareBoot(), this.#disks.open(spec.rootfs)]);
+    const oom = oomFile(spec);
+    const template = await this.#findTemplate(spec, boot, image);
+    const files = {
+      ...{ qemu, virtiofsd, kernel: boot.kernel, initrd: boot.initrd, image },
+      writable: join(spec.dir, 'writable.ext4'),
+      cgroups: cgroupFolders(spec),
+      ...(oom === undefined ? {} : { oomFile: oom }),
+      ...(template === undefined ? {} : { template }),
+    };
+    await Promise.all([
+      writeAtomic(join(spec.dir, 'vm.machine'), encodeFields(machineFields(spec, files, boot.host))),
+      writeAtomic(join(spec.dir, 'vm.guest'), encodeFields(guestFields(spec))),
+      writeAtomic(join(spec.dir, 'vm.main'), encodeFields(mainFields(spec))),
+    ]);
+  }
+}
+
+/** Image, shape, and how much the disk's content matters: all that cannot be told to a machine afterwards. */
+function poolKey(spec: InstanceSpec, wish: TemplateWish): string {
+  return [keyOf(wish), spec.rootfs.imageId, spec.ephemeral ?? false].join('\n');
+}

@@ -1,0 +1,118 @@
+// What is asked of a running guest: one more process, figures, the process list.
+
+import {
+  BerthError,
+  type ExecProcess,
+  type InstanceSpec,
+  type InstanceStats,
+  isBerthError,
+  type ProcessSpec,
+  type ProcessTable,
+  type TerminalSize,
+} from '../../core/index.ts';
+import { FRAME } from '../../formats/frames.ts';
+import { type Fields, failure, field, type ShimClient } from '../../guest/index.ts';
+import { readCgroupStats } from '../../host/index.ts';
+import { memoryBytes, processFields } from './config.ts';
+
+/** The guest's refusal to execute a command, in Docker's words: they are what clients look for. */
+export function launchError(action: 'create' | 'exec', error: unknown): unknown {
+  if (!(error instanceof BerthError) || error.exitStatus === undefined) return error;
+  const prefix = action === 'create' ? 'OCI runtime create failed' : 'OCI runtime exec failed: exec failed';
+  const message = `${prefix}: unable to start container process: ${error.message}: unknown`;
+  return new BerthError(error.code, message, { cause: error, exitStatus: error.exitStatus });
+}
+
+export async function runExec(
+  client: ShimClient,
+  process: ProcessSpec,
+  size?: TerminalSize,
+): Promise<ExecProcess> {
+  const fields = { ...processFields(process), rows: size?.rows, columns: size?.columns };
+  try {
+    const { io, opened } = await client.exec(fields, process.tty);
+    return {
+      pid: Number(field(opened, 'pid') ?? 0),
+      output: io.output,
+      input: io.input,
+      exit: io.exit,
+      resize: (to) => io.resize(to),
+      kill: async (signal) => io.signal(signal),
+      close: () => io.close(),
+    };
+  } catch (error) {
+    throw launchError('exec', error);
+  }
+}
+
+/** Memory, processes and disk as the guest counts them for its workload; CPU as the host pays for it, emulation included. */
+export async function readStats(client: ShimClient, spec: InstanceSpec): Promise<InstanceStats> {
+  const host = readCgroupStats(spec.cgroupPath);
+  try {
+    const [guest, outside] = await Promise.all([client.ask('stats'), host]);
+    return merge(guest, outside, memoryBytes(spec));
+  } catch (error) {
+    // A paused guest cannot answer; the host still knows what it holds.
+    if (isBerthError(error, 'conflict')) return host;
+    throw error;
+  }
+}
+
+function merge(guest: Fields, host: InstanceStats, limitBytes: number): InstanceStats {
+  const number = (key: string) => Number(field(guest, key) ?? 0);
+  const detail = [...guest.keys()]
+    .filter((key) => key.startsWith('memory.'))
+    .map((key) => [key.slice('memory.'.length), number(key)] as const);
+  return {
+    readAt: host.readAt,
+    memory: {
+      usageBytes: number('memory_usage'),
+      limitBytes,
+      cacheBytes: number('memory_cache'),
+      detail: Object.fromEntries(detail),
+    },
+    cpu: host.cpu,
+    pids: {
+      current: number('pids'),
+      ...(field(guest, 'pids_limit') === undefined ? {} : { limit: number('pids_limit') }),
+    },
+    block: { readBytes: number('block_read'), writeBytes: number('block_write') },
+  };
+}
+
+const TITLES = ['UID', 'PID', 'PPID', 'C', 'STIME', 'TTY', 'TIME', 'CMD'];
+
+/** The workload's processes as `ps -ef` shows them inside. */
+export async function readProcesses(client: ShimClient, psArgs: readonly string[]): Promise<ProcessTable> {
+  const asked = psArgs.join(' ');
+  if (!['', '-ef', 'ef', '-e -f', 'aux', '-aux'].includes(asked))
+    throw new BerthError('unsupported', `isolation vm: top knows only the columns of ps -ef, not "${asked}"`);
+  const connection = await client.connect();
+  const chunks: Buffer[] = [];
+  try {
+    await connection.request('processes');
+    await new Promise<void>((resolve, reject) => {
+      void connection.closed.then(() => reject(new BerthError('unavailable', 'the VM ended meanwhile')));
+      connection.receive((frame) => {
+        if (frame.type === FRAME.stdout) chunks.push(Buffer.from(frame.payload));
+        if (frame.type === FRAME.exit) resolve();
+        if (frame.type === FRAME.fail) reject(failure(frame.payload));
+        return true;
+      });
+    });
+  } finally {
+    connection.close();
+  }
+  return { titles: TITLES, rows: parseProcesses(Buffer.concat(chunks).toString()) };
+}
+
+/** Lines of `pid ppid uid stime tty time cmd`. */
+export function parseProcesses(text: string): string[][] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => {
+      const [pid = '', parent = '', uid = '', since = '', tty = '', time = '', ...command] = line.split(' ');
+      return [uid, pid, parent, '0', since, tty, time, command.join(' ')];
+    });
+}

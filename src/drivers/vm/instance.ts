@@ -1,0 +1,213 @@
+// One virtual machine: the state that its shim and its files tell, and what can be done to it.
+
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  type AttachOptions,
+  BerthError,
+  type Exec,
+  type ExitStatus,
+  type Files,
+  type Instance,
+  type InstanceSpec,
+  type InstanceStats,
+  type InstanceStatus,
+  type Pausing,
+  type ProcessIo,
+  type ProcessTable,
+  type ResourceSpec,
+  type TerminalSize,
+} from '../../core/index.ts';
+import { encodeFields } from '../../formats/frames.ts';
+import { readExit, supervisorDied } from '../../guest/index.ts';
+import { limitCgroup, writeAtomic } from '../../host/index.ts';
+import { checkSpec, memoryBytes } from './config.ts';
+import { VmFiles } from './files.ts';
+import { launchError, readProcesses, readStats, runExec } from './inside.ts';
+import { guestLimits, hostLimits } from './limits.ts';
+import { cleanAfterShim, shimDied } from './process.ts';
+import { type VmHost, VmSupervisor } from './supervisor.ts';
+
+/** A run of the main process. */
+interface Run {
+  readonly pid: number;
+  readonly startedAt: string;
+  readonly exit: Promise<ExitStatus>;
+}
+
+interface Ended {
+  readonly status: ExitStatus;
+  readonly startedAt?: string;
+}
+
+/** Everything in the instance's folder that is the driver's or the shim's. */
+const OWN_FILES =
+  /^(vm\.(machine|guest|main)|writable\.ext4|exit(\.tmp)?|log\.json(\.\d+)?|shim\.\w+|console\.log|shares(\.sock)?)$/;
+
+/** Signals that are to end it must reach it even when it is paused: the shim resumes the guest for them. */
+const ENDING = new Set([9, 15]);
+
+export class VmInstance implements Instance {
+  readonly id: string;
+  #spec: InstanceSpec;
+  readonly #supervisor: VmSupervisor;
+  #run: Run | undefined;
+  #last: Ended | undefined;
+  #paused = false;
+  #starting = false;
+  readonly exec: Exec;
+  readonly pausing: Pausing;
+  readonly files: Files;
+
+  /** `pristine`: just made, so that nothing can have been written to its disk. */
+  constructor(spec: InstanceSpec, host: VmHost, pristine: boolean) {
+    this.id = spec.id;
+    this.#spec = spec;
+    this.#supervisor = new VmSupervisor(() => this.#spec, host, pristine);
+    this.exec = {
+      run: async (process, size) => {
+        this.#assertRunning('exec');
+        if (this.#paused) throw new BerthError('conflict', `VM ${this.id} is paused, unpause it before exec`);
+        return runExec(this.#supervisor.client(), process, size);
+      },
+    };
+    this.pausing = { pause: () => this.#pause(true), resume: () => this.#pause(false) };
+    this.files = new VmFiles(this.#supervisor, () => this.#spec);
+  }
+
+  /** Finds out what became of it while no daemon looked. */
+  async adopt(): Promise<void> {
+    const state = await this.#supervisor.join();
+    if (state === undefined) {
+      this.#last = await readExit(this.#spec.dir);
+      if (await shimDied(this.#spec)) this.#last ??= await this.#recordLoss();
+      return;
+    }
+    this.#paused = state.state === 'paused';
+    this.#began(state.pid ?? 0, state.startedAt ?? new Date().toISOString());
+  }
+
+  /** Written down as the shim would have, so that the next daemon knows it too. */
+  async #recordLoss(): Promise<Ended> {
+    const status = supervisorDied('the supervisor of the VM was killed, and the VM with it');
+    const { code, reason, message, finishedAt } = status;
+    await cleanAfterShim(this.#spec);
+    await writeAtomic(
+      join(this.#spec.dir, 'exit'),
+      encodeFields({ code, reason, message, finished: finishedAt }),
+    );
+    return { status };
+  }
+
+  #began(pid: number, startedAt: string): void {
+    const exit = this.#supervisor.client().exit.catch(() => this.#exitOfLost());
+    const run = { pid, startedAt, exit };
+    this.#run = run;
+    this.#last = undefined;
+    void exit.then((status) => {
+      if (this.#run !== run) return;
+      this.#run = undefined;
+      this.#paused = false;
+      this.#last = { status, startedAt };
+    });
+  }
+
+  /** The shim has gone without a word: it may still have written how it ended. */
+  async #exitOfLost(): Promise<ExitStatus> {
+    const recorded = await readExit(this.#spec.dir);
+    return recorded?.status ?? (await this.#recordLoss()).status;
+  }
+
+  async state(): Promise<InstanceStatus> {
+    if (this.#run !== undefined) {
+      const { pid, startedAt } = this.#run;
+      return { state: this.#paused ? 'paused' : 'running', pid, startedAt };
+    }
+    if (this.#last === undefined) return { state: 'created' };
+    const { status, startedAt } = this.#last;
+    return { state: 'exited', exit: status, ...(startedAt === undefined ? {} : { startedAt }) };
+  }
+
+  #assertRunning(what: string): void {
+    if (this.#run === undefined)
+      throw new BerthError('invalid-state', `cannot ${what}: VM ${this.id} is not running`);
+  }
+
+  async start(size?: TerminalSize): Promise<void> {
+    if (this.#run !== undefined || this.#starting)
+      throw new BerthError('invalid-state', `VM ${this.id} is already running`);
+    this.#starting = true;
+    try {
+      const { pid, startedAt } = await this.#supervisor.start(size);
+      this.#began(pid ?? 0, startedAt ?? new Date().toISOString());
+    } catch (error) {
+      throw launchError('create', error);
+    } finally {
+      this.#starting = false;
+    }
+  }
+
+  attach(options: AttachOptions): Promise<ProcessIo> {
+    return this.#supervisor.attach(options, this.#run === undefined);
+  }
+
+  async wait(): Promise<ExitStatus> {
+    if (this.#run !== undefined) return this.#run.exit;
+    if (this.#last !== undefined) return this.#last.status;
+    throw new BerthError('invalid-state', `VM ${this.id} was never started`);
+  }
+
+  async kill(signal: number): Promise<void> {
+    this.#assertRunning('kill');
+    await this.#supervisor.client().signal(signal);
+    if (ENDING.has(signal)) this.#paused = false;
+  }
+
+  async resize(size: TerminalSize): Promise<void> {
+    this.#assertRunning('resize');
+    await this.#supervisor.client().resize(size);
+  }
+
+  async #pause(paused: boolean): Promise<void> {
+    this.#assertRunning(paused ? 'pause' : 'resume');
+    if (this.#paused === paused)
+      throw new BerthError('conflict', `VM ${this.id} is ${paused ? 'already' : 'not'} paused`);
+    await this.#supervisor.client().ask(paused ? 'pause' : 'resume');
+    this.#paused = paused && this.#run !== undefined;
+  }
+
+  readonly stats = async (): Promise<InstanceStats> => {
+    this.#assertRunning('read statistics');
+    return readStats(this.#supervisor.client(), this.#spec);
+  };
+
+  readonly processes = async (psArgs: readonly string[]): Promise<ProcessTable> => {
+    this.#assertRunning('list processes');
+    return readProcesses(this.#supervisor.client(), psArgs);
+  };
+
+  /** Memory can shrink while it runs; more of it, or more vCPUs, it gets at its next start. */
+  readonly update = async (resources: ResourceSpec): Promise<void> => {
+    const changed = { ...this.#spec, resources };
+    checkSpec(changed);
+    if (this.#run !== undefined) {
+      if (memoryBytes(changed) > memoryBytes(this.#spec))
+        throw new BerthError(
+          'unsupported',
+          `VM ${this.id} cannot get more memory while it runs: stop it first`,
+        );
+      await this.#supervisor.client().ask('limit', guestLimits(resources));
+      await limitCgroup(this.#spec.cgroupPath, hostLimits(resources));
+    }
+    this.#spec = changed;
+  };
+
+  async remove(): Promise<void> {
+    if (this.#run !== undefined || this.#starting)
+      throw new BerthError('invalid-state', `VM ${this.id} is running: stop it first`);
+    await this.#supervisor.end();
+    await cleanAfterShim(this.#spec);
+    const names = (await readdir(this.#spec.dir).catch(() => [])).filter((name) => OWN_FILES.test(name));
+    await Promise.all(names.map((name) => rm(join(this.#spec.dir, name), { force: true, recursive: true })));
+  }
+}

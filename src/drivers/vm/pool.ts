@@ -1,0 +1,206 @@
+// Machines that wait: forked, their image mounted, a first process run, stopped. A start takes one over. How many wait
+// follows use; after a while without, none does.
+
+import { randomBytes } from 'node:crypto';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BerthError, type InstanceSpec } from '../../core/index.ts';
+import { encodeFields } from '../../formats/frames.ts';
+import { ShimClient } from '../../guest/index.ts';
+import { readIfExists, spawnDetached } from '../../host/index.ts';
+import type { FieldRecord } from './config.ts';
+import { keptFolder, sweepKept } from './kept-folder.ts';
+import { createWritableDisk } from './writable-disk.ts';
+
+/** What a machine that waits must agree with an instance in. */
+export interface PoolWish {
+  readonly key: string;
+  /** The vm.machine of one that waits in a folder. */
+  readonly machine: (id: string, writable: string) => FieldRecord;
+}
+
+interface Kind {
+  wish: PoolWish;
+  /** When it was started lately. */
+  starts: number[];
+  readonly waiting: ShimClient[];
+  timer?: NodeJS.Timeout;
+}
+
+/** Two starts within this time are a habit. */
+const HABIT_MS = 5 * 60_000;
+/** Starts within this time tell how many may be wanted at once. */
+const BURST_MS = 30_000;
+const MOST_OF_A_KIND = 3;
+const MOST = 6;
+/** Below this share of the host's memory free, none is made. */
+const FREE_MEMORY_SHARE = 0.25;
+/** The start that was just made, and what follows on it, come first. */
+const PATIENCE_MS = 150;
+
+export class Pool {
+  readonly #shimPath: string;
+  readonly #folder: string;
+  readonly #kinds = new Map<string, Kind>();
+  /** Of those that are being made. */
+  readonly #making = new Set<ShimClient>();
+  #closed = false;
+  #swept: Promise<void> | undefined;
+  #filling: Promise<void> | undefined;
+  #hits = 0;
+  #misses = 0;
+
+  constructor(shimPath: string, folder: string) {
+    this.#shimPath = shimPath;
+    this.#folder = folder;
+  }
+
+  facts(): Record<string, string> {
+    const waiting = [...this.#kinds.values()].reduce((sum, kind) => sum + kind.waiting.length, 0);
+    return { pool: `${waiting} waiting, ${this.#hits} hits, ${this.#misses} misses` };
+  }
+
+  /** Ends all that wait; resolves when they are gone. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const kinds = [...this.#kinds.values()];
+    this.#kinds.clear();
+    for (const kind of kinds) clearTimeout(kind.timer);
+    for (const client of this.#making) client.close();
+    await Promise.all(kinds.flatMap((kind) => kind.waiting).map((client) => client.quit()));
+  }
+
+  has(key: string): boolean {
+    return (this.#kinds.get(key)?.waiting.length ?? 0) > 0;
+  }
+
+  missed(): void {
+    this.#misses++;
+  }
+
+  /** Hands one that waits over to the instance, whose folder has its description; undefined when there is none. */
+  async claim(key: string, spec: InstanceSpec): Promise<ShimClient | undefined> {
+    const client = this.#kinds.get(key)?.waiting.shift();
+    if (client === undefined) {
+      this.#misses++;
+      return undefined;
+    }
+    client.ref();
+    try {
+      const { log, process } = spec;
+      await client.prepare('become', {
+        ...{
+          dir: spec.dir,
+          id: spec.id,
+          tty: process.tty,
+          stdin: process.stdin,
+          'no-log': log.driver === 'none',
+        },
+        ...{ 'log-max-bytes': log.maxBytes, 'log-max-files': log.maxFiles },
+      });
+    } catch {
+      client.close();
+      await client.gone;
+      this.#misses++;
+      return undefined;
+    }
+    this.#hits++;
+    void rm(client.dir, { recursive: true, force: true }).catch(() => {});
+    return client.at(spec.dir);
+  }
+
+  /** An instance of this kind was started: the next may be like it; it will, where the user asked for the pool. */
+  used(wish: PoolWish, asked: boolean): void {
+    const now = Date.now();
+    const kind = this.#kinds.get(wish.key) ?? { wish, starts: [], waiting: [] };
+    this.#kinds.set(wish.key, kind);
+    kind.wish = wish;
+    kind.starts = [...kind.starts.filter((at) => now - at < HABIT_MS), now, ...(asked ? [now] : [])];
+    clearTimeout(kind.timer);
+    kind.timer = setTimeout(() => this.#drop(wish.key), HABIT_MS);
+    kind.timer.unref();
+    setTimeout(() => this.#fill(), PATIENCE_MS).unref();
+  }
+
+  #drop(key: string): void {
+    const kind = this.#kinds.get(key);
+    this.#kinds.delete(key);
+    clearTimeout(kind?.timer);
+    for (const client of kind?.waiting ?? []) client.close();
+  }
+
+  #fill(): void {
+    if (this.#closed) return;
+    this.#filling ??= this.#fillAll()
+      .catch(() => {})
+      .finally(() => {
+        this.#filling = undefined;
+      });
+  }
+
+  async #fillAll(): Promise<void> {
+    for (let kind = this.#lacking(); kind !== undefined; kind = this.#lacking()) {
+      if (!(await hasMemory())) return;
+      const client = await this.#make(kind.wish);
+      if (this.#kinds.get(kind.wish.key) !== kind) client.close();
+      else kind.waiting.push(client);
+    }
+  }
+
+  #lacking(): Kind | undefined {
+    const kinds = [...this.#kinds.values()];
+    if (kinds.reduce((sum, kind) => sum + kind.waiting.length, 0) >= MOST) return undefined;
+    return kinds.find((kind) => kind.waiting.length < wanted(kind));
+  }
+
+  async #make(wish: PoolWish): Promise<ShimClient> {
+    this.#swept ??= sweepKept(this.#folder);
+    await this.#swept;
+    const id = randomBytes(32).toString('hex');
+    const dir = keptFolder(this.#folder, id);
+    const writable = join(dir, 'writable.ext4');
+    await mkdir(dir, { recursive: true, mode: 0o700 });
+    try {
+      await Promise.all([
+        createWritableDisk(writable),
+        writeFile(join(dir, 'vm.machine'), encodeFields(wish.machine(id, writable))),
+        ...['vm.guest', 'vm.main'].map((name) => writeFile(join(dir, name), '')),
+      ]);
+      const child = spawnDetached(this.#shimPath, ['vm', `--dir=${dir}`, `--id=${id}`], {
+        extra: ['socket'],
+      });
+      const socket = child.sockets[0];
+      if (socket === undefined) throw new BerthError('internal', `${this.#shimPath} cannot be started`);
+      const client = ShimClient.started(dir, socket);
+      void client.gone.then(() => this.#forget(client));
+      this.#making.add(client);
+      if (this.#closed) client.close();
+      await client.prepare('hold').finally(() => this.#making.delete(client));
+      client.unref();
+      return client;
+    } catch (error) {
+      await rm(dir, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  #forget(client: ShimClient): void {
+    for (const kind of this.#kinds.values()) {
+      const at = kind.waiting.indexOf(client);
+      if (at >= 0) kind.waiting.splice(at, 1);
+    }
+    void rm(client.dir, { recursive: true, force: true }).catch(() => {});
+  }
+}
+
+function wanted(kind: Kind): number {
+  if (kind.starts.length < 2) return 0;
+  const lately = kind.starts.filter((at) => Date.now() - at < BURST_MS).length;
+  return Math.min(MOST_OF_A_KIND, Math.max(1, Math.floor(lately / 2)));
+}
+
+async function hasMemory(): Promise<boolean> {
+  const text = (await readIfExists('/proc/meminfo')) ?? '';
+  const number = (name: string) => Number(new RegExp(`^${name}: +(\\d+)`, 'm').exec(text)?.[1] ?? 0);
+  return number('MemAvailable') > FREE_MEMORY_SHARE * number('MemTotal');
+}

@@ -1,0 +1,67 @@
+// Whether this host can run VMs: each thing the driver needs is used once.
+
+import { access, constants } from 'node:fs/promises';
+import { type DriverProbe, errorMessage, type Probe } from '../../core/index.ts';
+import { run } from '../../host/index.ts';
+import type { HostVerdict } from '../../qemu/index.ts';
+
+export interface ProbeInputs {
+  readonly qemu: string;
+  readonly virtiofsd: string;
+  readonly agentPath: string;
+  readonly shimPath: string;
+  /** The version of the kernel that guests run. */
+  readonly kernel: () => Promise<string>;
+  readonly accelerator: () => Promise<HostVerdict>;
+}
+
+async function check(name: string, remedy: string, look: () => Promise<string>): Promise<Probe> {
+  try {
+    return { name, ok: true, detail: await look() };
+  } catch (error) {
+    return { name, ok: false, detail: errorMessage(error), remedy };
+  }
+}
+
+async function executable(path: string): Promise<string> {
+  await access(path, constants.X_OK);
+  return path;
+}
+
+const INSTALL = 'run ./berth set-up, or install the packages qemu-system-x86, erofs-utils and e2fsprogs';
+
+/** Never throws. */
+export async function probeHost(inputs: ProbeInputs): Promise<DriverProbe> {
+  let verdict: HostVerdict | undefined;
+  const probes = await Promise.all([
+    check('qemu', INSTALL, async () => {
+      const { stdout } = await run(inputs.qemu, ['--version']);
+      return /version (\S+)/.exec(stdout)?.[1] ?? stdout.trim();
+    }),
+    check('mkfs.erofs', INSTALL, async () => {
+      await run('mkfs.erofs', ['--help']);
+      return 'present';
+    }),
+    check('mkfs.ext4', INSTALL, async () => (await run('mkfs.ext4', ['-V'])).stderr.split('\n')[0] ?? ''),
+    check('virtiofsd', INSTALL, () => executable(inputs.virtiofsd)),
+    check('guest agent', 'run npm run build', () => executable(inputs.agentPath)),
+    check('supervisor', 'run npm run build', () => executable(inputs.shimPath)),
+    check('guest kernel', 'run scripts/fetch-kernel.sh', inputs.kernel),
+    check('accelerator', 'nothing needs to be done: guests run emulated, more slowly', async () => {
+      verdict = await inputs.accelerator();
+      return `${verdict.accelerator}: ${verdict.reason}`;
+    }),
+  ]);
+  const found = (name: string) =>
+    probes.find((probe) => probe.name === name && probe.ok)?.detail ?? 'unknown';
+  return {
+    usable: probes.every((probe) => probe.ok),
+    probes,
+    facts: {
+      accelerator: verdict?.accelerator ?? 'unknown',
+      acceleratorReason: verdict?.reason ?? 'unknown',
+      kernel: found('guest kernel'),
+      qemu: found('qemu'),
+    },
+  };
+}

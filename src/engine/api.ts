@@ -1,0 +1,178 @@
+// What the engine offers to the rooms above it (server, compare). The server translates Docker's JSON to and from
+// these; it never sees a driver. References are a name, an id or an unambiguous prefix of an id; an unknown one fails
+// with `not-found` and Docker's wording: `No such container: X`.
+
+import type { Readable } from 'node:stream';
+import type {
+  AttachOptions,
+  BerthEvent,
+  DriverProbe,
+  ExitStatus,
+  FileChange,
+  FileStat,
+  ImagesInUse,
+  InstanceStats,
+  Isolation,
+  ProcessIo,
+  ProcessTable,
+  ResourceSpec,
+  RestartPolicy,
+  TerminalSize,
+  WorkloadSpec,
+  WorkloadView,
+  WriteOptions,
+} from '../core/index.ts';
+
+export interface Workloads {
+  /** `name` absent: a readable random one. Warnings are sentences for people. */
+  create(
+    spec: WorkloadSpec,
+    name?: string,
+  ): Promise<{ readonly id: string; readonly warnings: readonly string[] }>;
+  /** Newest first. */
+  list(): readonly WorkloadView[];
+  get(reference: string): WorkloadView;
+  /** Resolves to false when it ran already. */
+  start(reference: string): Promise<boolean>;
+  /** Signal, grace, kill. Resolves to false when it did not run. */
+  stop(
+    reference: string,
+    options?: { readonly signal?: string; readonly timeoutSeconds?: number },
+  ): Promise<boolean>;
+  restart(
+    reference: string,
+    options?: { readonly signal?: string; readonly timeoutSeconds?: number },
+  ): Promise<void>;
+  kill(reference: string, signal?: string): Promise<void>;
+  pause(reference: string): Promise<void>;
+  resume(reference: string): Promise<void>;
+  rename(reference: string, name: string): Promise<void>;
+  update(reference: string, change: WorkloadUpdate): Promise<{ readonly warnings: readonly string[] }>;
+  remove(reference: string, options: { readonly force: boolean; readonly volumes: boolean }): Promise<void>;
+  /** Docker's conditions; `removed` resolves after removal with the last exit status. Must be armed before the promise is returned. */
+  wait(
+    reference: string,
+    condition: 'not-running' | 'next-exit' | 'removed',
+    signal?: AbortSignal,
+  ): Promise<ExitStatus>;
+  attach(reference: string, options: AttachOptions): Promise<ProcessIo>;
+  resize(reference: string, size: TerminalSize): Promise<void>;
+  top(reference: string, psArgs: readonly string[]): Promise<ProcessTable>;
+  stats(reference: string): Promise<InstanceStats>;
+  logs(reference: string, options: LogOptions): Promise<AsyncIterable<LogEntry>>;
+  changes(reference: string): Promise<readonly FileChange[]>;
+  statPath(reference: string, path: string): Promise<FileStat>;
+  readArchive(reference: string, path: string): Promise<{ readonly stat: FileStat; readonly tar: Readable }>;
+  writeArchive(reference: string, path: string, tar: Readable, options: WriteOptions): Promise<void>;
+  /** A tar of the whole root file system. */
+  export(reference: string): Promise<Readable>;
+  prune(
+    filter: (view: WorkloadView) => boolean,
+  ): Promise<{ readonly removed: readonly string[]; readonly reclaimedBytes: number }>;
+  /** Bytes in the writable layer. */
+  writableBytes(reference: string): Promise<number>;
+}
+
+export interface WorkloadUpdate {
+  /** Only the members given change. */
+  readonly resources: Partial<ResourceSpec>;
+  readonly restart?: RestartPolicy;
+}
+
+export interface LogOptions {
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  readonly follow: boolean;
+  /** Last n lines; absent: all. */
+  readonly tail?: number;
+  /** Nanoseconds since the epoch. */
+  readonly since?: bigint;
+  readonly until?: bigint;
+  readonly signal?: AbortSignal;
+}
+
+export interface LogEntry {
+  readonly stream: 1 | 2;
+  /** RFC 3339 with nanoseconds. */
+  readonly time: string;
+  /** With its line feed, if it had one. */
+  readonly line: string;
+}
+
+export interface ExecSpec {
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  readonly workingDir?: string;
+  readonly user?: string;
+  readonly tty: boolean;
+  readonly privileged: boolean;
+  readonly attachStdin: boolean;
+  readonly attachStdout: boolean;
+  readonly attachStderr: boolean;
+  readonly detachKeys: string;
+}
+
+export interface ExecView {
+  readonly id: string;
+  readonly workloadId: string;
+  readonly spec: ExecSpec;
+  readonly running: boolean;
+  readonly pid: number;
+  /** Absent until it ended. */
+  readonly exitCode?: number;
+}
+
+export interface Execs {
+  create(reference: string, spec: ExecSpec): Promise<string>;
+  /** Fails with `not-found` (`No such exec instance: X`) or `conflict` when it has been started. */
+  start(id: string, size?: TerminalSize): Promise<ProcessIo>;
+  get(id: string): ExecView;
+  resize(id: string, size: TerminalSize): Promise<void>;
+}
+
+export interface Volume {
+  readonly name: string;
+  readonly mountpoint: string;
+  readonly createdAt: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly anonymous: boolean;
+}
+
+export interface Volumes {
+  create(options: {
+    readonly name?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+  }): Promise<Volume>;
+  get(name: string): Volume;
+  list(): readonly Volume[];
+  /** Fails with `conflict` naming the workloads that use it. */
+  remove(name: string, options: { readonly force: boolean }): Promise<void>;
+  /** Removes what no workload uses: the anonymous ones, or all. */
+  prune(options: {
+    readonly all: boolean;
+  }): Promise<{ readonly removed: readonly string[]; readonly reclaimedBytes: number }>;
+  usageBytes(name: string): Promise<number>;
+}
+
+export interface Events {
+  publish(event: Omit<BerthEvent, 'timeNano'>): void;
+  /** Past events from `sinceNano` (from memory, the last few thousand), then live ones until `untilNano` or abort. */
+  subscribe(options: {
+    readonly sinceNano?: bigint;
+    readonly untilNano?: bigint;
+    readonly signal?: AbortSignal;
+  }): AsyncIterable<BerthEvent>;
+}
+
+export interface Engine {
+  readonly workloads: Workloads;
+  readonly execs: Execs;
+  readonly volumes: Volumes;
+  readonly events: Events;
+  /** For the image store: image id to the names of the workloads made from it. */
+  readonly imagesInUse: ImagesInUse;
+  /** Probes of every driver, which remember what they found usable; facts such as counters are those of now. */
+  probes(): Promise<Readonly<Record<Isolation, DriverProbe>>>;
+  /** Lets go of every instance without touching it and stops timers; workloads live on. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,65 @@
+// New names and limits for a workload that exists.
+
+import { BerthError, type ResourceSpec } from '../core/index.ts';
+import type { WorkloadUpdate } from './api.ts';
+import type { EngineContext } from './context.ts';
+import { conflict } from './lifecycle.ts';
+import { cancelRestart } from './removal.ts';
+import { checkResources, checkRestart, parseName } from './resolve/index.ts';
+import type { Workload } from './workload.ts';
+
+export async function renameWorkload(ctx: EngineContext, workload: Workload, wanted: string): Promise<void> {
+  if (wanted === '') throw new BerthError('invalid-argument', 'Neither old nor new names may be empty');
+  const name = parseName(wanted);
+  const oldName = workload.name;
+  if (name === oldName)
+    throw new BerthError('invalid-argument', 'Renaming a container with the same name as its current name');
+  if (workload.removing)
+    throw conflict(`container ${workload.id} is marked for removal and cannot be renamed`);
+  ctx.registry.reserveName(name, workload.id);
+  try {
+    await workload.update({ name });
+  } catch (error) {
+    ctx.registry.releaseName(name);
+    // The old name is what the file still says.
+    void workload.update({ name: oldName }).catch(() => {});
+    throw error;
+  }
+  ctx.registry.releaseName(oldName);
+  ctx.events.publish(workload.event('rename', { oldName: `/${oldName}` }));
+}
+
+/** Limits change at once, running or not; the restart policy counts from the next end on. */
+export async function updateWorkload(
+  ctx: EngineContext,
+  workload: Workload,
+  change: WorkloadUpdate,
+): Promise<{ readonly warnings: readonly string[] }> {
+  return await workload.lock.run(async () => {
+    if (workload.removing)
+      throw conflict(
+        `Cannot update container ${workload.id}: Container is marked for removal and cannot be "update".`,
+      );
+    const { spec, instance } = workload.record;
+    const resources: ResourceSpec = { ...spec.resources, ...change.resources };
+    checkResources(resources);
+    const restart = change.restart ?? spec.restart;
+    if (spec.autoRemove && restart.name !== 'no')
+      throw conflict('Restart policy cannot be updated because AutoRemove is enabled for the container');
+    checkRestart(restart, spec.autoRemove);
+    if (Object.keys(change.resources).length > 0) await applyResources(workload, resources);
+    await workload.update({ spec: { ...spec, resources, restart }, instance: { ...instance, resources } });
+    if (restart.name === 'no') cancelRestart(workload);
+    ctx.events.publish(workload.event('update'));
+    return { warnings: [] };
+  });
+}
+
+async function applyResources(workload: Workload, resources: ResourceSpec): Promise<void> {
+  const instance = workload.requireInstance();
+  if (instance.update !== undefined) return await instance.update(resources);
+  throw new BerthError(
+    'unsupported',
+    `Cannot update container ${workload.id}: isolation ${workload.record.spec.isolation} cannot change its limits`,
+  );
+}

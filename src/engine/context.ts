@@ -1,0 +1,25 @@
+// What the parts of the engine share.
+
+import type { Driver, ImageStore, Isolation } from '../core/index.ts';
+import type { VolumeStore } from '../volumes/index.ts';
+import type { EventLog } from './events.ts';
+import type { Registry } from './registry.ts';
+import type { Trash } from './trash.ts';
+
+export interface EngineContext {
+  /** Folder of the workloads' folders. */
+  readonly workloadsDir: string;
+  readonly cgroupParent: string;
+  readonly drivers: ReadonlyMap<Isolation, Driver>;
+  readonly images: ImageStore;
+  readonly events: EventLog;
+  readonly volumes: VolumeStore;
+  readonly registry: Registry;
+  readonly trash: Trash;
+  /** Aborted when the engine lets go: nothing may be started or written from then on. */
+  readonly closing: AbortSignal;
+  /** For what nobody waits for and nobody else can be told of. */
+  readonly log: (line: string) => void;
+  /** Does `work` beside everything else; `close` waits for it, a failure is logged with `what` before it. */
+  background(what: string, work: () => Promise<void>): void;
+}

@@ -1,0 +1,148 @@
+// A workload comes into being: image, settings, mounts, record, instance; nothing stays of one that fails.
+
+import { createHash, randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import {
+  BerthError,
+  type Driver,
+  errorMessage,
+  type Image,
+  type InstanceSpec,
+  isBerthError,
+  type WorkloadSpec,
+} from '../core/index.ts';
+import type { EngineContext } from './context.ts';
+import { beginRecord, commitRecord, type WorkloadRecord } from './records.ts';
+import { removeVolumes, volumeEvent } from './removal.ts';
+import {
+  checkSpec,
+  type MergedConfig,
+  mergeConfig,
+  parseName,
+  parseSignal,
+  type ResolvedMounts,
+  randomName,
+  resolveInstance,
+  resolveMounts,
+} from './resolve/index.ts';
+import { Workload } from './workload.ts';
+
+export interface Created {
+  readonly id: string;
+  readonly warnings: readonly string[];
+}
+
+export async function createWorkload(
+  ctx: EngineContext,
+  spec: WorkloadSpec,
+  wantedName: string | undefined,
+): Promise<Created> {
+  const warnings = checkSpec(spec);
+  const driver = requireDriver(ctx, spec);
+  const id = newId(ctx);
+  await using undo = new AsyncDisposableStack();
+  const name = wantedName ? parseName(wantedName) : randomName((taken) => ctx.registry.isTaken(taken));
+  ctx.registry.reserveName(name, id);
+  undo.defer(() => ctx.registry.releaseName(name));
+  const image = await findImage(ctx, spec.image);
+  const volumes = spec.mounts.flatMap((mount) => (mount.type === 'volume' && mount.name ? [mount.name] : []));
+  using _reserved = ctx.registry.reserve(id, { name, imageId: image.id, volumes });
+  const config = mergeConfig(image.config, spec);
+  parseSignal(config.stopSignal);
+  const layers = await ctx.images.layers(image);
+  const mounts = await mountsOf(ctx, spec, config, layers, undo);
+  const dir = join(ctx.workloadsDir, id);
+  const { cgroupParent } = ctx;
+  const inputs = { id, dir, spec, image, layers, config, mounts: mounts.mounts, cgroupParent };
+  const record = newRecord(name, spec, image, config, resolveInstance(inputs), mounts);
+  beginRecord(record);
+  undo.defer(() => quietly(ctx, `folder ${dir}`, () => ctx.trash.discard(dir)));
+  const instance = await driver.create(record.instance, ctx.closing);
+  undo.defer(() => quietly(ctx, `instance ${id}`, () => instance.remove()));
+  commitRecord(dir);
+  undo.move();
+  const workload = new Workload(record, instance);
+  ctx.registry.add(workload);
+  ctx.events.publish(workload.event('create'));
+  return { id, warnings };
+}
+
+/** What cannot be undone is found at the next start; the client is to hear why the creation failed. */
+async function quietly(ctx: EngineContext, what: string, work: () => Promise<void>): Promise<void> {
+  await work().catch((error: unknown) => ctx.log(`${what} is left over: ${errorMessage(error)}`));
+}
+
+/** As Docker: no id whose short form could be read as a number. */
+function newId(ctx: EngineContext): string {
+  for (;;) {
+    const id = randomBytes(32).toString('hex');
+    if (!/^\d+$/.test(id.slice(0, 12)) && !ctx.registry.has(id)) return id;
+  }
+}
+
+function requireDriver(ctx: EngineContext, spec: WorkloadSpec): Driver {
+  const driver = ctx.drivers.get(spec.isolation);
+  if (driver !== undefined) return driver;
+  throw new BerthError('unsupported', `this daemon has no driver for isolation ${spec.isolation}`);
+}
+
+async function findImage(ctx: EngineContext, reference: string): Promise<Image> {
+  try {
+    return await ctx.images.get(reference);
+  } catch (error) {
+    if (!isBerthError(error, 'not-found')) throw error;
+    throw new BerthError('not-found', `No such image: ${withTag(reference)}`, { cause: error });
+  }
+}
+
+function withTag(reference: string): string {
+  const last = reference.slice(reference.lastIndexOf('/') + 1);
+  return /[:@]/.test(last) || /^[0-9a-f]{64}$/.test(reference) ? reference : `${reference}:latest`;
+}
+
+async function mountsOf(
+  ctx: EngineContext,
+  spec: WorkloadSpec,
+  config: MergedConfig,
+  layers: readonly string[],
+  undo: AsyncDisposableStack,
+): Promise<ResolvedMounts> {
+  return await resolveMounts(spec.mounts, config.volumes, {
+    volumes: ctx.volumes,
+    layers,
+    onCreated: ({ name }) => {
+      ctx.events.publish(volumeEvent('create', name));
+      undo.defer(() => removeVolumes(ctx, [name]));
+    },
+  });
+}
+
+function newRecord(
+  name: string,
+  spec: WorkloadSpec,
+  image: Image,
+  config: MergedConfig,
+  instance: InstanceSpec,
+  mounts: ResolvedMounts,
+): WorkloadRecord {
+  return {
+    version: 1,
+    id: instance.id,
+    name,
+    createdAt: new Date().toISOString(),
+    imageId: image.id,
+    spec,
+    config,
+    instance,
+    mounts: mounts.views,
+    anonymousVolumes: mounts.anonymous,
+    manuallyStopped: false,
+    restartCount: 0,
+    error: '',
+  };
+}
+
+/** The cgroup below which all workloads of the daemon with this root live: two daemons never share one. */
+export function cgroupParentOf(root: string): string {
+  return `/berth-${createHash('sha256').update(root).digest('hex').slice(0, 8)}`;
+}

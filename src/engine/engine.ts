@@ -1,0 +1,131 @@
+// Puts the parts of the engine together and takes them apart again.
+
+import { mkdir, realpath } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  BerthError,
+  type Driver,
+  type DriverProbe,
+  errorMessage,
+  type ImageStore,
+  type Isolation,
+} from '../core/index.ts';
+import { removeCgroup } from '../host/index.ts';
+import { VolumeStore } from '../volumes/index.ts';
+import { adoptAll } from './adoption.ts';
+import type { Engine } from './api.ts';
+import type { EngineContext } from './context.ts';
+import { cgroupParentOf } from './creation.ts';
+import { EventLog } from './events.ts';
+import { ExecTable } from './execs.ts';
+import { Registry } from './registry.ts';
+import { Trash } from './trash.ts';
+import { VolumeTable } from './volumes.ts';
+import { WorkloadTable } from './workloads.ts';
+
+export interface EngineOptions {
+  /** State folder of this daemon; made if absent. The caller holds its lock: one engine per root. */
+  readonly root: string;
+  readonly images: ImageStore;
+  readonly drivers: readonly Driver[];
+  /** For what cannot be told to a client. Default: standard error. */
+  readonly log?: (line: string) => void;
+}
+
+/** What is still under way when the engine closes has this long to notice. */
+const CLOSE_LIMIT_MS = 3_000;
+const NO_DRIVER: DriverProbe = {
+  usable: false,
+  probes: [
+    {
+      name: 'driver',
+      ok: false,
+      detail: 'this daemon was started without a driver for this isolation',
+    },
+  ],
+  facts: {},
+};
+
+/** Opens the state of `root`; resolves when all workloads of an earlier daemon are taken over. */
+export async function openEngine(options: EngineOptions): Promise<Engine> {
+  const log = options.log ?? ((line) => console.error(line));
+  const tasks = new Set<Promise<void>>();
+  const closing = new AbortController();
+  const ctx = await openContext(options, log, closing.signal, tasks);
+  await adoptAll(ctx);
+  return {
+    workloads: new WorkloadTable(ctx),
+    execs: new ExecTable(ctx),
+    volumes: new VolumeTable(ctx),
+    events: ctx.events,
+    imagesInUse: () => ctx.registry.imagesInUse(),
+    probes: () => probeAll(ctx),
+    close: async () => {
+      closing.abort();
+      letGo(ctx);
+      await Promise.race([Promise.all(tasks), delay(CLOSE_LIMIT_MS, undefined, { ref: false })]);
+      await Promise.all([ctx.trash.close(), ...[...ctx.drivers.values()].map((driver) => driver.close?.())]);
+      if (ctx.registry.all().length === 0) await removeCgroup(ctx.cgroupParent).catch(() => {});
+    },
+  };
+}
+
+async function openContext(
+  options: EngineOptions,
+  log: (line: string) => void,
+  closing: AbortSignal,
+  tasks: Set<Promise<void>>,
+): Promise<EngineContext> {
+  await mkdir(options.root, { recursive: true, mode: 0o711 });
+  const root = await realpath(options.root);
+  const workloadsDir = join(root, 'workloads');
+  await mkdir(workloadsDir, { recursive: true, mode: 0o711 });
+  const trash = await Trash.open(join(root, 'trash'), log);
+  const registry = new Registry();
+  const volumes = await VolumeStore.open({
+    root: join(root, 'volumes'),
+    users: (name) => registry.usersOf(name),
+    discard: (folder) => trash.discard(folder),
+    log,
+  });
+  const background = (what: string, work: () => Promise<void>) => {
+    const task = work()
+      .catch((error: unknown) => {
+        if (!closing.aborted) log(`${what}: ${errorMessage(error)}`);
+      })
+      .finally(() => tasks.delete(task));
+    tasks.add(task);
+  };
+  return {
+    workloadsDir,
+    cgroupParent: cgroupParentOf(root),
+    drivers: new Map(options.drivers.map((driver) => [driver.name, driver])),
+    images: options.images,
+    events: new EventLog(),
+    volumes,
+    registry,
+    trash,
+    closing,
+    log,
+    background,
+  };
+}
+
+/** Probes run together; the first call may take seconds. */
+async function probeAll(ctx: EngineContext): Promise<Readonly<Record<Isolation, DriverProbe>>> {
+  const probe = async (name: Isolation) => (await ctx.drivers.get(name)?.probe()) ?? NO_DRIVER;
+  const [container, vm] = await Promise.all([probe('container'), probe('vm')]);
+  return { container, vm };
+}
+
+function letGo(ctx: EngineContext): void {
+  const closed = new BerthError('unavailable', 'the daemon is shutting down');
+  for (const workload of ctx.registry.all()) {
+    clearTimeout(workload.restartTimer);
+    workload.health?.stop();
+    for (const waiters of [workload.exits, workload.stops, workload.removals]) waiters.reject(closed);
+    workload.instance?.release?.();
+  }
+  ctx.events.close();
+}

@@ -1,0 +1,25 @@
+// One line of a json-file log. Pure.
+
+import type { LogEntry } from '../api.ts';
+
+/** Undefined for a line that is no entry: torn by a crash or written by something else. */
+export function parseEntry(line: string): LogEntry | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    if (typeof value !== 'object' || value === null) return undefined;
+    const { log, stream, time } = value as Record<string, unknown>;
+    if (typeof log !== 'string' || typeof time !== 'string') return undefined;
+    return { stream: stream === 'stderr' ? 2 : 1, time, line: log };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Nanoseconds since the epoch of an RFC 3339 time; undefined when it is none. */
+export function parseTimeNano(time: string): bigint | undefined {
+  const match = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)$/.exec(time);
+  if (match === null) return undefined;
+  const seconds = Date.parse(`${match[1]}${match[3]}`);
+  if (Number.isNaN(seconds)) return undefined;
+  return BigInt(seconds) * 1_000_000n + BigInt((match[2] ?? '').padEnd(9, '0'));
+}

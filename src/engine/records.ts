@@ -1,0 +1,123 @@
+// What the engine knows of a workload, on disk: one file in the workload's folder, whose name tells how far it is.
+//   creating.json  being made; whoever finds it after a crash undoes it
+//   record.json    made; rewritten by rename, so that it is whole at any instant
+//   removing.json  being removed; whoever finds it after a crash finishes that
+// Nothing is flushed to the disk: the death of the daemon loses nothing, that of the host perhaps the last seconds.
+
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readdir, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ExitStatus, InstanceSpec, MountView, WorkloadSpec } from '../core/index.ts';
+import { BerthError, errorMessage } from '../core/index.ts';
+import { readIfExists, writeAtomic } from '../host/index.ts';
+import type { MergedConfig } from './resolve/index.ts';
+
+export interface WorkloadRecord {
+  readonly version: 1;
+  readonly id: string;
+  readonly name: string;
+  readonly createdAt: string;
+  readonly imageId: string;
+  readonly spec: WorkloadSpec;
+  readonly config: MergedConfig;
+  readonly instance: InstanceSpec;
+  readonly mounts: readonly MountView[];
+  readonly anonymousVolumes: readonly string[];
+  /** The user ended it: `unless-stopped` leaves it so at the next start of the daemon. Kept only with a restart policy. */
+  readonly manuallyStopped: boolean;
+  readonly restartCount: number;
+  /** Why the last start failed, and what it left as exit status. */
+  readonly error: string;
+  readonly failure?: ExitStatus;
+}
+
+export type Stage = 'creating' | 'record' | 'removing';
+const STAGES: readonly Stage[] = ['removing', 'record', 'creating'];
+
+const file = (dir: string, stage: Stage) => join(dir, `${stage}.json`);
+
+/**
+ * Makes the folder and its first record, or neither. Synchronous on purpose, as the two below: each is a few microseconds of page
+ * cache on the way of every start, where a turn through the thread pool costs more than the work.
+ */
+export function beginRecord(record: WorkloadRecord): void {
+  const { dir } = record.instance;
+  try {
+    mkdirSync(dir, { mode: 0o711 });
+    writeFileSync(file(dir, 'creating'), JSON.stringify(record), { mode: 0o600 });
+  } catch (error) {
+    rmSync(dir, { recursive: true, force: true });
+    throw recordError(record, error);
+  }
+}
+
+export function commitRecord(dir: string): void {
+  renameSync(file(dir, 'creating'), file(dir, 'record'));
+}
+
+/** From here on the workload is gone for every later daemon, even if its removal fails and is tried again. */
+export function condemnRecord(dir: string): void {
+  try {
+    renameSync(file(dir, 'record'), file(dir, 'removing'));
+  } catch (error) {
+    if (!existsSync(file(dir, 'removing'))) throw error;
+  }
+}
+
+export async function saveRecord(record: WorkloadRecord): Promise<void> {
+  try {
+    await writeAtomic(file(record.instance.dir, 'record'), JSON.stringify(record));
+  } catch (error) {
+    throw recordError(record, error);
+  }
+}
+
+function recordError(record: WorkloadRecord, error: unknown): BerthError {
+  const full = ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '');
+  return new BerthError(
+    full ? 'exhausted' : 'internal',
+    `cannot write the record of container ${record.name} in ${record.instance.dir}: ${errorMessage(error)}`,
+    { cause: error },
+  );
+}
+
+export type Found =
+  | { readonly kind: Stage; readonly record: WorkloadRecord }
+  /** Nothing was started from it, and nothing of the user's is in it. */
+  | { readonly kind: 'empty' }
+  /** A record that cannot be read, kept under another name with all that is beside it. */
+  | { readonly kind: 'damaged'; readonly reason: string };
+
+/** What the folder of a workload tells. `dir` replaces the folder that the record names: the root may have moved. */
+export async function readRecord(dir: string, id: string): Promise<Found> {
+  for (const kind of STAGES) {
+    const path = file(dir, kind);
+    const text = await readIfExists(path);
+    if (text === undefined) continue;
+    try {
+      const record = parseRecord(text, id);
+      return { kind, record: { ...record, instance: { ...record.instance, dir } } };
+    } catch (error) {
+      // A torn first record is one that its daemon died writing, before anything was made from it.
+      if (kind === 'creating') return { kind: 'empty' };
+      await rename(path, `${path}.damaged`);
+      return { kind: 'damaged', reason: `kept as ${path}.damaged: ${errorMessage(error)}` };
+    }
+  }
+  const damaged = (await readdir(dir)).find((name) => name.endsWith('.damaged'));
+  if (damaged === undefined) return { kind: 'empty' };
+  return { kind: 'damaged', reason: `kept as ${join(dir, damaged)} since an earlier start` };
+}
+
+function parseRecord(text: string, id: string): WorkloadRecord {
+  const value: unknown = JSON.parse(text);
+  if (typeof value !== 'object' || value === null) throw new RangeError('not an object');
+  const record = value as Partial<WorkloadRecord>;
+  if (record.version !== 1) throw new RangeError(`version ${String(record.version)} is not known`);
+  if (record.id !== id) throw new RangeError(`it belongs to ${String(record.id)}`);
+  for (const key of ['name', 'createdAt', 'imageId'] as const)
+    if (typeof record[key] !== 'string') throw new RangeError(`${key} is missing`);
+  for (const key of ['spec', 'config', 'instance', 'mounts'] as const)
+    if (typeof record[key] !== 'object' || record[key] === null) throw new RangeError(`${key} is missing`);
+  return record as WorkloadRecord;
+}

@@ -1,0 +1,58 @@
+// From wishes and image to the specification a driver works from. Pure.
+
+import { hostname as hostName } from 'node:os';
+import type { Image, InstanceSpec, MountSpec, WorkloadSpec } from '../../core/index.ts';
+import { resolveNetwork } from '../../network/index.ts';
+import { type MergedConfig, processEnv } from './merge.ts';
+
+export interface InstanceInputs {
+  readonly id: string;
+  readonly dir: string;
+  readonly spec: WorkloadSpec;
+  readonly image: Image;
+  readonly layers: readonly string[];
+  readonly config: MergedConfig;
+  readonly mounts: readonly MountSpec[];
+  /** Cgroup of all workloads of this daemon, e.g. /berth-1a2b3c4d. */
+  readonly cgroupParent: string;
+}
+
+/** Fails with `unsupported` or `not-found` when the network cannot be had. */
+export function resolveInstance(inputs: InstanceInputs): InstanceSpec {
+  const { id, dir, spec, config } = inputs;
+  const network = resolveNetwork(spec.networkMode, spec.isolation);
+  const hostname = spec.hostname || (network === 'host' ? hostName() : id.slice(0, 12));
+  return {
+    id,
+    dir,
+    rootfs: { imageId: inputs.image.id, layers: inputs.layers },
+    process: {
+      args: [...config.entrypoint, ...config.command],
+      env: processEnv(config.env, hostname, spec.tty),
+      cwd: config.workingDir,
+      user: config.user,
+      additionalGroups: spec.additionalGroups,
+      tty: spec.tty,
+      stdin: spec.openStdin,
+      privileged: spec.security.privileged,
+    },
+    hostname,
+    domainname: spec.domainname,
+    extraHosts: spec.extraHosts,
+    dns: spec.dns,
+    network,
+    ipc: spec.ipc,
+    pidMode: spec.pidMode,
+    mounts: inputs.mounts,
+    devices: spec.devices,
+    sysctls: spec.sysctls,
+    resources: spec.resources,
+    security: spec.security,
+    readonlyRoot: spec.readonlyRoot,
+    ephemeral: spec.autoRemove,
+    init: spec.init,
+    log: spec.log,
+    cgroupPath: `${inputs.cgroupParent}/${id}`,
+    annotations: spec.annotations,
+  };
+}

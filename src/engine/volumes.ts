@@ -1,0 +1,56 @@
+// The engine's face for volumes: the store, and events of what happens in it.
+
+import type { Volume, Volumes } from './api.ts';
+import type { EngineContext } from './context.ts';
+import { volumeEvent } from './removal.ts';
+
+export class VolumeTable implements Volumes {
+  readonly #ctx: EngineContext;
+
+  constructor(ctx: EngineContext) {
+    this.#ctx = ctx;
+  }
+
+  async create(options: {
+    readonly name?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+  }): Promise<Volume> {
+    const { volume, created } = await this.#ctx.volumes.create(options);
+    if (created) this.#ctx.events.publish(volumeEvent('create', volume.name));
+    return volume;
+  }
+
+  get(name: string): Volume {
+    return this.#ctx.volumes.get(name);
+  }
+
+  list(): readonly Volume[] {
+    return this.#ctx.volumes.list();
+  }
+
+  async remove(name: string, options: { readonly force: boolean }): Promise<void> {
+    if (await this.#ctx.volumes.remove(name, options.force))
+      this.#ctx.events.publish(volumeEvent('destroy', name));
+  }
+
+  async prune(options: {
+    readonly all: boolean;
+  }): Promise<{ readonly removed: readonly string[]; readonly reclaimedBytes: number }> {
+    const removed: string[] = [];
+    let reclaimedBytes = 0;
+    for (const { name, anonymous } of this.list()) {
+      if (!(anonymous || options.all) || this.#ctx.registry.usersOf(name).length > 0) continue;
+      const bytes = await this.usageBytes(name);
+      // A workload may have come to use it while it was measured.
+      if (this.#ctx.registry.usersOf(name).length > 0) continue;
+      await this.remove(name, { force: true });
+      removed.push(name);
+      reclaimedBytes += bytes;
+    }
+    return { removed, reclaimedBytes };
+  }
+
+  usageBytes(name: string): Promise<number> {
+    return this.#ctx.volumes.usageBytes(name);
+  }
+}

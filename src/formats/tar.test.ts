@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { readTar, type TarInput, writeTar } from './tar.ts';
+
+async function pack(entries: readonly TarInput[]): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of writeTar(entries)) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+async function* slices(data: Buffer, size: number): AsyncGenerator<Buffer> {
+  for (let at = 0; at < data.length; at += size) yield data.subarray(at, at + size);
+}
+
+async function names(data: Buffer, size = 700): Promise<string[]> {
+  const found: string[] = [];
+  for await (const item of readTar(slices(data, size))) found.push(item.name);
+  return found;
+}
+
+const long = `${'folder/'.repeat(30)}ünicode-${'x'.repeat(120)}`;
+
+test('entries come out as they were written, with long names and large ids', async () => {
+  const data = await pack([
+    { name: 'a', type: 'folder' },
+    { name: 'a/b', type: 'file', content: 'hello', mode: 0o4755, uid: 3_000_000, gid: 7, mtime: 12345 },
+    { name: long, type: 'file', content: slices(Buffer.alloc(1024, 'z'), 100), sizeBytes: 1024 },
+    { name: 'l', type: 'symlink', linkName: long },
+  ]);
+  const seen: unknown[] = [];
+  for await (const item of readTar(slices(data, 333))) {
+    let content = '';
+    for await (const chunk of item.content()) content += chunk.toString();
+    seen.push([item.name, item.type, item.mode, item.mtime, item.linkName, content]);
+  }
+  assert.deepEqual(seen, [
+    ['a', 'folder', 0o755, 0, '', ''],
+    ['a/b', 'file', 0o4755, 12345, '', 'hello'],
+    [long, 'file', 0o644, 0, '', 'z'.repeat(1024)],
+    ['l', 'symlink', 0o644, 0, long, ''],
+  ]);
+});
+
+test('content that nobody reads is skipped', async () => {
+  const data = await pack([
+    { name: 'one', type: 'file', content: 'x'.repeat(5000) },
+    { name: 'two', type: 'file', content: '' },
+  ]);
+  assert.deepEqual(await names(data), ['one', 'two']);
+});
+
+test('what is not a tar archive, or half of one, is refused', async () => {
+  const data = await pack([{ name: 'one', type: 'file', content: 'x'.repeat(5000) }]);
+  await assert.rejects(names(data.subarray(0, 3000)), /ends too early/);
+  await assert.rejects(names(data.subarray(0, 100)), /ends too early/);
+  await assert.rejects(names(Buffer.alloc(2048, 'no tar')), /not a tar archive/);
+  assert.deepEqual(await names(Buffer.alloc(0)), []);
+});
+
+test('a stream that is not as long as announced fails', async () => {
+  await assert.rejects(
+    pack([{ name: 'f', type: 'file', content: slices(Buffer.alloc(10), 5), sizeBytes: 11 }]),
+    /10 bytes where 11/,
+  );
+});

@@ -1,0 +1,170 @@
+// Tar archives as streams: reading entry by entry, writing entry by entry, content never held in memory.
+
+import { BerthError } from '../core/index.ts';
+import { ByteReader } from './byte-reader.ts';
+import {
+  BLOCK_BYTES,
+  formatHeader,
+  padding,
+  parseHeader,
+  parsePax,
+  type TarEntry,
+  type TarExtras,
+  type TarType,
+} from './tar-header.ts';
+
+export type { TarEntry, TarType } from './tar-header.ts';
+
+const MAX_META_BYTES = 1 << 20;
+
+export interface TarItem extends TarEntry {
+  /** The content. May be left unread or half read; is over once the next entry is asked for. */
+  content(): AsyncGenerator<Buffer>;
+}
+
+interface Overrides {
+  name?: string;
+  linkName?: string;
+  sizeBytes?: number;
+}
+
+/** The entries of an uncompressed tar stream, in order. Fails with `invalid-argument` when it is none or is truncated. */
+export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerator<TarItem> {
+  const reader = new ByteReader(source);
+  try {
+    let overrides: Overrides = {};
+    for (;;) {
+      if ((await reader.peek(1)).length === 0) return;
+      const header = await reader.take(BLOCK_BYTES);
+      if (header === undefined) throw truncated();
+      if (header.every((byte) => byte === 0)) return;
+      const { entry, flag } = parseHeader(header);
+      if (isMeta(flag)) {
+        overrides = applyMeta(overrides, flag, await takeMeta(reader, entry));
+        continue;
+      }
+      const merged: TarEntry = { ...entry, ...overrides };
+      overrides = {};
+      const body = new Body(reader, merged);
+      yield { ...merged, content: () => body.chunks() };
+      await body.skip();
+    }
+  } finally {
+    await reader.close();
+  }
+}
+
+function truncated(): BerthError {
+  return new BerthError('invalid-argument', 'damaged tar archive: it ends too early');
+}
+
+function isMeta(flag: string): boolean {
+  return flag === 'x' || flag === 'g' || flag === 'L' || flag === 'K';
+}
+
+async function takeMeta(reader: ByteReader, entry: TarEntry): Promise<Buffer> {
+  if (entry.sizeBytes > MAX_META_BYTES)
+    throw new BerthError('invalid-argument', `damaged tar archive: a name of ${entry.sizeBytes} bytes`);
+  const data = await reader.take(entry.sizeBytes);
+  const rest = await reader.take(padding(entry.sizeBytes).length);
+  if (data === undefined || rest === undefined) throw truncated();
+  return data;
+}
+
+function applyMeta(before: Overrides, flag: string, data: Buffer): Overrides {
+  if (flag === 'g') return before;
+  if (flag === 'L') return { ...before, name: data.toString('utf8').replace(/\0.*$/s, '') };
+  if (flag === 'K') return { ...before, linkName: data.toString('utf8').replace(/\0.*$/s, '') };
+  const records = parsePax(data);
+  const name = records.get('path');
+  const linkName = records.get('linkpath');
+  const size = records.get('size');
+  if (size !== undefined && !/^\d{1,15}$/.test(size))
+    throw new BerthError('invalid-argument', 'damaged tar archive: an absurd size in a pax header');
+  return {
+    ...before,
+    ...(name === undefined ? {} : { name: name.replace(/(.)\/+$/, '$1') }),
+    ...(linkName === undefined ? {} : { linkName }),
+    ...(size === undefined ? {} : { sizeBytes: Number(size) }),
+  };
+}
+
+class Body {
+  readonly #reader: ByteReader;
+  readonly #padding: number;
+  #left: number;
+
+  constructor(reader: ByteReader, entry: TarEntry) {
+    this.#reader = reader;
+    this.#left = entry.type === 'file' || entry.type === 'other' ? entry.sizeBytes : 0;
+    this.#padding = padding(this.#left).length;
+  }
+
+  async *chunks(): AsyncGenerator<Buffer> {
+    while (this.#left > 0) {
+      const chunk = await this.#reader.takeSome(this.#left);
+      if (chunk === undefined) throw truncated();
+      this.#left -= chunk.length;
+      yield chunk;
+    }
+  }
+
+  async skip(): Promise<void> {
+    for await (const _chunk of this.chunks());
+    if ((await this.#reader.take(this.#padding)) === undefined) throw truncated();
+  }
+}
+
+export interface TarInput extends TarExtras {
+  readonly name: string;
+  readonly type: Exclude<TarType, 'other'>;
+  readonly mode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly mtime?: number;
+  readonly linkName?: string;
+  /** Content of a file; a stream needs `sizeBytes`. */
+  readonly content?: Uint8Array | string | AsyncIterable<Uint8Array>;
+  readonly sizeBytes?: number;
+}
+
+/** A tar stream of the entries, with its end mark. Fails with `internal` when a stream is not as long as it said. */
+export async function* writeTar(
+  entries: Iterable<TarInput> | AsyncIterable<TarInput>,
+): AsyncGenerator<Buffer> {
+  for await (const input of entries) {
+    const content = typeof input.content === 'string' ? Buffer.from(input.content) : input.content;
+    const fixed = content === undefined || content instanceof Uint8Array;
+    const sizeBytes = fixed ? (content?.length ?? 0) : (input.sizeBytes ?? 0);
+    const entry = {
+      name: input.name,
+      type: input.type,
+      sizeBytes,
+      mode: input.mode ?? (input.type === 'folder' ? 0o755 : 0o644),
+      uid: input.uid ?? 0,
+      gid: input.gid ?? 0,
+      mtime: input.mtime ?? 0,
+      linkName: input.linkName ?? '',
+    };
+    yield formatHeader(entry, input);
+    if (fixed) {
+      if (content !== undefined) yield Buffer.from(content.buffer, content.byteOffset, content.byteLength);
+    } else yield* exactly(content, sizeBytes, input.name);
+    if (sizeBytes % BLOCK_BYTES !== 0) yield padding(sizeBytes);
+  }
+  yield Buffer.alloc(2 * BLOCK_BYTES);
+}
+
+async function* exactly(
+  content: AsyncIterable<Uint8Array>,
+  sizeBytes: number,
+  name: string,
+): AsyncGenerator<Buffer> {
+  let written = 0;
+  for await (const chunk of content) {
+    written += chunk.length;
+    yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  }
+  if (written !== sizeBytes)
+    throw new BerthError('internal', `${name}: ${written} bytes where ${sizeBytes} were announced`);
+}

@@ -1,0 +1,185 @@
+// One connection to a shim: frames over a Unix socket.
+
+import { open } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { BerthError, ERROR_CODES, type ErrorCode } from '../core/index.ts';
+import {
+  decodeFields,
+  encodeFields,
+  encodeFrame,
+  type FieldValue,
+  FRAME,
+  type Frame,
+  FrameDecoder,
+} from '../formats/frames.ts';
+
+/** The fields of a control frame, each key with its values in order. */
+export type Fields = ReadonlyMap<string, readonly string[]>;
+export type FieldValues = Readonly<Record<string, FieldValue>>;
+
+/** The first value of a field. */
+export function field(fields: Fields, key: string): string | undefined {
+  return fields.get(key)?.[0];
+}
+
+/** What a FAIL frame says, as our error. */
+export function failure(payload: Buffer): BerthError {
+  const fields = decodeFields(payload);
+  const code =
+    ERROR_CODES.find((known) => known === field(fields, 'code')) ?? ('internal' satisfies ErrorCode);
+  const status = Number(field(fields, 'status') ?? 0);
+  return new BerthError(code, field(fields, 'message') ?? 'the supervisor gave no reason', {
+    ...(status === 0 ? {} : { exitStatus: status }),
+  });
+}
+
+/** A path longer than this does not fit into a socket address. */
+const MAX_SOCKET_PATH = 107;
+
+/** Connects to the shim of an instance folder. Fails with `unavailable` when none listens. */
+export async function connectShim(dir: string): Promise<ShimConnection> {
+  const path = join(dir, 'shim.sock');
+  if (Buffer.byteLength(path) <= MAX_SOCKET_PATH) return connectTo(path, dir);
+  const folder = await open(dir).catch((cause) => {
+    throw new BerthError('unavailable', `no supervisor answers in ${dir}`, { cause });
+  });
+  try {
+    return await connectTo(`/proc/self/fd/${folder.fd}/shim.sock`, dir);
+  } finally {
+    await folder.close();
+  }
+}
+
+function connectTo(path: string, dir: string): Promise<ShimConnection> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path);
+    const refuse = (cause: Error) =>
+      reject(new BerthError('unavailable', `no supervisor answers in ${dir}`, { cause }));
+    socket.once('error', refuse);
+    socket.once('connect', () => {
+      socket.off('error', refuse);
+      resolve(new ShimConnection(socket));
+    });
+  });
+}
+
+/** Receives the frames of a connection; false asks to hold further ones back until `resume`. */
+export type OnFrame = (frame: Frame) => boolean;
+
+export class ShimConnection {
+  readonly #socket: Socket;
+  readonly #decoder = new FrameDecoder();
+  #queue: Frame[] = [];
+  #onFrame: OnFrame | undefined;
+  #held = false;
+  #error: Error | undefined;
+  /** Resolves when the other end has gone or `close` was called, after the last frame was received. Never rejects. */
+  readonly closed: Promise<void>;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
+    socket.on('error', (error) => {
+      this.#error = error;
+    });
+    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+  }
+
+  /** Why the connection ended, if not in peace. */
+  get error(): Error | undefined {
+    return this.#error;
+  }
+
+  /** Does this connection keep the process alive? By default it does. */
+  unref(): void {
+    this.#socket.unref();
+  }
+
+  ref(): void {
+    this.#socket.ref();
+  }
+
+  #receive(chunk: Buffer): void {
+    try {
+      this.#queue.push(...this.#decoder.push(chunk));
+    } catch (error) {
+      this.#socket.destroy(error as Error);
+      return;
+    }
+    this.#deliver();
+  }
+
+  #deliver(): void {
+    while (this.#onFrame !== undefined && !this.#held) {
+      const frame = this.#queue.shift();
+      if (frame === undefined) return;
+      if (!this.#onFrame(frame)) this.hold();
+    }
+  }
+
+  /** Takes over all frames from now on, those that wait included. */
+  receive(onFrame: OnFrame | undefined): void {
+    this.#onFrame = onFrame;
+    this.#deliver();
+  }
+
+  hold(): void {
+    this.#held = true;
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    if (!this.#held) return;
+    this.#held = false;
+    this.#deliver();
+    if (!this.#held) this.#socket.resume();
+  }
+
+  /** Sends a frame; false asks to wait for `drained`. */
+  send(type: number, payload: Uint8Array | string = ''): boolean {
+    if (this.#socket.destroyed) return true;
+    return this.#socket.write(encodeFrame(type, payload));
+  }
+
+  /** Resolves when more may be sent, or the connection is gone. */
+  drained(): Promise<void> {
+    // Only a buffer that was full once says that it has drained.
+    if (this.#socket.destroyed || !this.#socket.writableNeedDrain) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = () => {
+        this.#socket.off('drain', done);
+        this.#socket.off('close', done);
+        resolve();
+      };
+      this.#socket.once('drain', done);
+      this.#socket.once('close', done);
+    });
+  }
+
+  /**
+   * Opens an operation and resolves to the fields of its OPENED frame; frames after it wait for `receive`. Fails with
+   * what the other end says, or `unavailable` when it goes without a word.
+   */
+  request(op: string, fields: FieldValues = {}): Promise<Fields> {
+    return new Promise((resolve, reject) => {
+      const gone = () =>
+        reject(new BerthError('unavailable', `the supervisor ended during ${op}`, { cause: this.#error }));
+      this.#socket.once('close', gone);
+      this.receive((frame) => {
+        if (frame.type !== FRAME.opened && frame.type !== FRAME.fail) return true;
+        this.#onFrame = undefined;
+        this.#socket.off('close', gone);
+        if (frame.type === FRAME.opened) resolve(decodeFields(frame.payload));
+        else reject(failure(frame.payload));
+        return true;
+      });
+      if (this.#socket.destroyed) gone();
+      else this.send(FRAME.open, encodeFields({ op, ...fields }));
+    });
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+}

@@ -1,0 +1,46 @@
+// Exit statuses as the protocol and the `exit` file carry them.
+
+import { join } from 'node:path';
+import { EXIT_REASONS, type ExitStatus } from '../core/index.ts';
+import { decodeFields } from '../formats/frames.ts';
+import { readIfExists } from '../host/files.ts';
+import { field } from './connection.ts';
+
+/** The exit status in the fields of an EXIT frame. */
+export function parseExit(payload: Buffer): ExitStatus {
+  const fields = decodeFields(payload);
+  const reason = EXIT_REASONS.find((known) => known === field(fields, 'reason'));
+  const message = field(fields, 'message');
+  return {
+    code: Number(field(fields, 'code') ?? 255),
+    oomKilled: field(fields, 'oom') === '1',
+    ...(reason === undefined ? {} : { reason }),
+    ...(message === undefined ? {} : { message }),
+    finishedAt: field(fields, 'finished') ?? new Date().toISOString(),
+  };
+}
+
+export interface RecordedExit {
+  readonly status: ExitStatus;
+  readonly startedAt?: string;
+}
+
+/** What the shim of this instance folder wrote when the last run ended, or undefined. */
+export async function readExit(dir: string): Promise<RecordedExit | undefined> {
+  const text = await readIfExists(join(dir, 'exit'));
+  if (text === undefined) return undefined;
+  const payload = Buffer.from(text);
+  const startedAt = field(decodeFields(payload), 'started');
+  return { status: parseExit(payload), ...(startedAt === undefined ? {} : { startedAt }) };
+}
+
+/** The status of a run whose supervisor vanished: nobody knows how it went. */
+export function supervisorDied(message: string): ExitStatus {
+  return {
+    code: 255,
+    oomKilled: false,
+    reason: 'supervisor-died',
+    message,
+    finishedAt: new Date().toISOString(),
+  };
+}

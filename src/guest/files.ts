@@ -1,0 +1,151 @@
+// Files of an instance through its shim: each call is one connection.
+
+import { Readable } from 'node:stream';
+import { BerthError, type FileChange, type FileStat, type Files, type WriteOptions } from '../core/index.ts';
+import { encodeFields, FRAME, type Frame } from '../formats/frames.ts';
+import { type Fields, failure, field, type ShimConnection } from './connection.ts';
+
+const WRITE_PART = 256 << 10;
+
+/** How to reach a shim that has the file system mounted; `release` when done, whatever happened. */
+export interface FilesAccess {
+  open(): Promise<{ readonly connection: ShimConnection; release(): void }>;
+  /** Owner of what is written with `copyUidGid`. */
+  owner(): Promise<{ readonly uid: number; readonly gid: number }>;
+}
+
+export class ShimFiles implements Files {
+  readonly #access: FilesAccess;
+
+  constructor(access: FilesAccess) {
+    this.#access = access;
+  }
+
+  async stat(path: string): Promise<FileStat> {
+    const { connection, release } = await this.#access.open();
+    try {
+      return parseStat(await connection.request('stat', { path }));
+    } finally {
+      connection.close();
+      release();
+    }
+  }
+
+  async read(path: string): Promise<Readable> {
+    const { connection, release } = await this.#access.open();
+    try {
+      await connection.request('read', { path });
+    } catch (error) {
+      connection.close();
+      release();
+      throw error;
+    }
+    return outputOf(connection, release);
+  }
+
+  async write(path: string, tar: Readable, options: WriteOptions): Promise<void> {
+    const owner = options.copyUidGid ? await this.#access.owner() : undefined;
+    const { connection, release } = await this.#access.open();
+    try {
+      const answer = lastFrame(connection);
+      connection.send(FRAME.open, openWrite(path, options, owner));
+      await Promise.race([answer, sendAll(connection, tar)]);
+      await answer;
+    } finally {
+      connection.close();
+      release();
+    }
+  }
+
+  async changes(): Promise<readonly FileChange[]> {
+    const { connection, release } = await this.#access.open();
+    try {
+      await connection.request('changes');
+      const chunks: Buffer[] = [];
+      for await (const chunk of outputOf(connection, () => {})) chunks.push(chunk as Buffer);
+      return parseChanges(Buffer.concat(chunks).toString());
+    } finally {
+      connection.close();
+      release();
+    }
+  }
+}
+
+function openWrite(
+  path: string,
+  options: WriteOptions,
+  owner: { readonly uid: number; readonly gid: number } | undefined,
+): Buffer {
+  return encodeFields({
+    op: 'write',
+    path,
+    keepdirs: options.noOverwriteDirNonDir,
+    uid: owner?.uid,
+    gid: owner?.gid,
+  });
+}
+
+export function parseStat(fields: Fields): FileStat {
+  return {
+    name: field(fields, 'name') ?? '',
+    sizeBytes: Number(field(fields, 'size') ?? 0),
+    mode: Number(field(fields, 'mode') ?? 0),
+    mtime: field(fields, 'mtime') ?? '',
+    linkTarget: field(fields, 'link') ?? '',
+  };
+}
+
+/** NUL-ended `KIND PATH` entries. */
+export function parseChanges(text: string): FileChange[] {
+  return text
+    .split('\0')
+    .filter((entry) => entry !== '')
+    .map((entry) => ({ kind: Number(entry[0]) as FileChange['kind'], path: entry.slice(2) }));
+}
+
+/** Resolves at EXIT, rejects at FAIL or when the connection ends before. */
+function lastFrame(connection: ShimConnection): Promise<void> {
+  return new Promise((resolve, reject) => {
+    void connection.closed.then(() =>
+      reject(new BerthError('unavailable', 'the supervisor ended during write')),
+    );
+    connection.receive((frame: Frame) => {
+      if (frame.type === FRAME.exit) resolve();
+      if (frame.type === FRAME.fail) reject(failure(frame.payload));
+      return true;
+    });
+  });
+}
+
+async function sendAll(connection: ShimConnection, tar: Readable): Promise<void> {
+  for await (const chunk of tar as AsyncIterable<Buffer>)
+    for (let at = 0; at < chunk.length; at += WRITE_PART)
+      if (!connection.send(FRAME.stdin, chunk.subarray(at, at + WRITE_PART))) await connection.drained();
+  connection.send(FRAME.stdin);
+}
+
+/** The STDOUT frames of an opened operation as a stream that fails if the operation does. */
+function outputOf(connection: ShimConnection, release: () => void): Readable {
+  let ended = false;
+  const stream = new Readable({
+    read: () => connection.resume(),
+    destroy: (error, done) => {
+      connection.close();
+      release();
+      done(error);
+    },
+  });
+  connection.receive((frame) => {
+    if (frame.type === FRAME.stdout && frame.payload.length > 0) return stream.push(frame.payload);
+    if (frame.type === FRAME.exit) {
+      ended = true;
+      stream.push(null);
+    }
+    if (frame.type === FRAME.fail) stream.destroy(failure(frame.payload));
+    return true;
+  });
+  void connection.closed.then(() => {
+    if (!ended) stream.destroy(new BerthError('unavailable', 'the supervisor ended during the transfer'));
+  });
+  return stream;
+}

@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { BerthError, isBerthError } from '../core/index.ts';
+import { encodeFields, encodeFrame, FRAME, type Frame, FrameDecoder } from '../formats/frames.ts';
+import { connectShim, field } from './connection.ts';
+import { readExit } from './exit.ts';
+import { parseChanges } from './files.ts';
+import { ShimProcessIo } from './process-io.ts';
+import { ShimClient } from './shim-client.ts';
+
+type Answer = (frame: Frame, socket: Socket) => void;
+
+let dir = '';
+let server: Server;
+let answer: Answer;
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'berth-guest-'));
+  server = createServer((socket) => {
+    const decoder = new FrameDecoder();
+    socket.on('error', () => {});
+    socket.on('data', (chunk: Buffer) => {
+      for (const frame of decoder.push(chunk)) answer(frame, socket);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(join(dir, 'shim.sock'), resolve));
+});
+afterEach(async () => {
+  server.close();
+  await rm(dir, { recursive: true, force: true });
+});
+
+const fields = (values: Record<string, string>) => encodeFields(values);
+
+describe('a connection to a shim', () => {
+  it('resolves a request to the fields of its answer', async () => {
+    answer = (_, socket) => socket.write(encodeFrame(FRAME.opened, fields({ pid: '42' })));
+    const connection = await connectShim(dir);
+    assert.equal(field(await connection.request('state'), 'pid'), '42');
+    connection.close();
+  });
+  it('turns a failure into an error with its code and exit status', async () => {
+    answer = (_, socket) =>
+      socket.write(
+        encodeFrame(FRAME.fail, fields({ code: 'invalid-argument', message: 'no such', status: '127' })),
+      );
+    const connection = await connectShim(dir);
+    await assert.rejects(connection.request('exec'), (error) => {
+      assert.ok(error instanceof BerthError);
+      assert.deepEqual([error.code, error.message, error.exitStatus], ['invalid-argument', 'no such', 127]);
+      return true;
+    });
+    connection.close();
+  });
+  it('fails with unavailable when the shim goes, or is not there', async () => {
+    answer = (_, socket) => socket.destroy();
+    const connection = await connectShim(dir);
+    await assert.rejects(connection.request('state'), (error) => isBerthError(error, 'unavailable'));
+    await assert.rejects(connectShim(join(dir, 'nowhere')), (error) => isBerthError(error, 'unavailable'));
+  });
+  it('finds a socket whose path is too long for an address', async () => {
+    const deep = join(dir, 'd'.repeat(100));
+    await mkdir(deep);
+    process.chdir(deep);
+    const local = createServer((socket) => socket.end(encodeFrame(FRAME.opened)));
+    await new Promise<void>((resolve) => local.listen('shim.sock', resolve));
+    process.chdir('/');
+    const connection = await connectShim(deep);
+    await connection.request('state');
+    connection.close();
+    local.close();
+  });
+});
+
+describe('stdio over a connection', () => {
+  const open = async (tty: boolean) => {
+    const connection = await connectShim(dir);
+    await connection.request('attach');
+    return new ShimProcessIo(connection, tty);
+  };
+  const output = (socket: Socket) => {
+    socket.write(encodeFrame(FRAME.opened));
+    socket.write(encodeFrame(FRAME.stdout, 'out'));
+    socket.write(encodeFrame(FRAME.stderr, 'err'));
+    socket.write(encodeFrame(FRAME.stdout));
+    socket.write(encodeFrame(FRAME.exit, fields({ code: '3', oom: '1', finished: '2026-01-01T00:00:00Z' })));
+  };
+  it('hands frames on unchanged without a terminal, and bytes with one', async () => {
+    answer = (_, socket) => output(socket);
+    const plain = await open(false);
+    assert.deepEqual(
+      await buffer(plain.output),
+      Buffer.concat([encodeFrame(1, 'out'), encodeFrame(2, 'err')]),
+    );
+    const tty = await open(true);
+    assert.equal((await buffer(tty.output)).toString(), 'outerr');
+    assert.deepEqual(await tty.exit, { code: 3, oomKilled: true, finishedAt: '2026-01-01T00:00:00Z' });
+  });
+  it('ends the output and tells when the connection is lost', async () => {
+    answer = (_, socket) => socket.end(encodeFrame(FRAME.opened));
+    const io = await open(false);
+    assert.equal((await buffer(io.output)).length, 0);
+    await assert.rejects(io.exit, (error) => isBerthError(error, 'unavailable'));
+  });
+  it('sends input, its end, sizes and signals', async () => {
+    const seen: string[] = [];
+    const ended = new Promise<void>((resolve) => {
+      answer = (frame, socket) => {
+        if (frame.type === FRAME.open) socket.write(encodeFrame(FRAME.opened));
+        else seen.push(`${frame.type}:${frame.payload.toString().replaceAll('\0', ' ')}`);
+        if (frame.type === FRAME.stdin && frame.payload.length === 0) resolve();
+      };
+    });
+    const io = await open(false);
+    await io.resize({ rows: 2, columns: 3 });
+    io.signal(9);
+    io.input.end('typed');
+    await ended;
+    io.close();
+    assert.deepEqual(seen, ['18:rows=2 columns=3 ', '19:signal=9 ', '0:typed', '0:']);
+  });
+});
+
+describe('a shim’s client', () => {
+  it('joins a running shim and learns its end', async () => {
+    answer = (frame, socket) => {
+      socket.write(encodeFrame(FRAME.opened, fields({ state: 'running', pid: '7', started: 's' })));
+      const waits = frame.payload.toString().startsWith('op=wait');
+      if (waits) setImmediate(() => socket.end(encodeFrame(FRAME.exit, fields({ code: '5' }))));
+    };
+    const { client, state } = await ShimClient.join(dir);
+    assert.deepEqual(state, { state: 'running', pid: 7, startedAt: 's' });
+    assert.equal((await client.exit).code, 5);
+    await client.gone;
+  });
+});
+
+describe('what shims write', () => {
+  it('is read from the exit file', async () => {
+    assert.equal(await readExit(dir), undefined);
+    await writeFile(
+      join(dir, 'exit'),
+      fields({ code: '137', reason: 'guest-panic', message: 'm', started: 's', finished: 'f' }),
+    );
+    assert.deepEqual(await readExit(dir), {
+      status: { code: 137, oomKilled: false, reason: 'guest-panic', message: 'm', finishedAt: 'f' },
+      startedAt: 's',
+    });
+  });
+  it('is cut into changes', () => {
+    assert.deepEqual(parseChanges('0 /a\0' + '2 /b c\0'), [
+      { kind: 0, path: '/a' },
+      { kind: 2, path: '/b c' },
+    ]);
+  });
+});

@@ -1,0 +1,100 @@
+// A connection that carries a process's stdio, as the streams that the engine hands on.
+
+import { Readable, Writable } from 'node:stream';
+import { BerthError, type ExitStatus, type ProcessIo, type TerminalSize } from '../core/index.ts';
+import { encodeFields, FRAME, type Frame, HEADER_BYTES, MAX_FRAME_BYTES } from '../formats/frames.ts';
+import { failure, type ShimConnection } from './connection.ts';
+import { parseExit } from './exit.ts';
+
+const INPUT_PART = 256 << 10;
+
+/** The stdio of a process whose operation (attach, exec) has been opened on this connection. */
+export class ShimProcessIo implements ProcessIo {
+  readonly output: Readable;
+  readonly input: Writable;
+  readonly exit: Promise<ExitStatus>;
+  readonly #connection: ShimConnection;
+  readonly #tty: boolean;
+  #settle: { resolve(status: ExitStatus): void; reject(error: Error): void } | undefined;
+
+  constructor(connection: ShimConnection, tty: boolean) {
+    this.#connection = connection;
+    this.#tty = tty;
+    this.exit = new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject };
+    });
+    // Whoever only reads the output need not care how the process ended.
+    this.exit.catch(() => {});
+    this.output = new Readable({
+      read: () => connection.resume(),
+      destroy: (error, done) => {
+        connection.resume();
+        done(error);
+      },
+    });
+    this.input = this.#makeInput();
+    connection.receive((frame) => this.#take(frame));
+    void connection.closed.then(() => this.#lost());
+  }
+
+  #makeInput(): Writable {
+    const connection = this.#connection;
+    return new Writable({
+      write: (chunk: Buffer, _encoding, done) => {
+        for (let at = 0; at < chunk.length; at += INPUT_PART)
+          connection.send(FRAME.stdin, chunk.subarray(at, at + INPUT_PART));
+        void connection.drained().then(() => done());
+      },
+      final: (done) => {
+        connection.send(FRAME.stdin);
+        done();
+      },
+    });
+  }
+
+  #take(frame: Frame): boolean {
+    if (frame.type === FRAME.stdout || frame.type === FRAME.stderr) return this.#push(frame);
+    if (frame.type === FRAME.exit) this.#end(() => this.#settle?.resolve(parseExit(frame.payload)));
+    else if (frame.type === FRAME.fail) this.#end(() => this.#settle?.reject(failure(frame.payload)));
+    return true;
+  }
+
+  #push(frame: Frame): boolean {
+    if (frame.payload.length === 0 || this.output.destroyed) return true;
+    if (this.#tty) return this.output.push(frame.payload);
+    const header = Buffer.alloc(HEADER_BYTES);
+    header[0] = frame.type;
+    header.writeUInt32BE(Math.min(frame.payload.length, MAX_FRAME_BYTES), 4);
+    this.output.push(header);
+    return this.output.push(frame.payload);
+  }
+
+  #end(settle: () => void): void {
+    settle();
+    this.#settle = undefined;
+    if (!this.output.destroyed) this.output.push(null);
+    this.input.destroy();
+    this.#connection.close();
+  }
+
+  #lost(): void {
+    if (this.#settle === undefined) return;
+    this.#end(() =>
+      this.#settle?.reject(
+        new BerthError('unavailable', 'the connection to the process was lost before its end'),
+      ),
+    );
+  }
+
+  async resize(size: TerminalSize): Promise<void> {
+    this.#connection.send(FRAME.resize, encodeFields({ rows: size.rows, columns: size.columns }));
+  }
+
+  signal(number: number): void {
+    this.#connection.send(FRAME.signal, encodeFields({ signal: number }));
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+}

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { parseCgroupMounts } from './cgroup.ts';
+import { cgroupWrites, cpuWeight } from './cgroup-limits.ts';
+import { parseBlockIo, parseFlat } from './cgroup-stats.ts';
+
+const V1 = [
+  '30 24 0:26 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755',
+  '31 30 0:27 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct',
+  '32 30 0:28 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory',
+  '33 30 0:29 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd',
+  '34 30 0:30 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw',
+].join('\n');
+
+describe('parseCgroupMounts', () => {
+  it('takes a hybrid host for version 1 and knows every hierarchy', () => {
+    const host = parseCgroupMounts(V1, () => assert.fail('reads no file'));
+    assert.equal(host.version, 1);
+    assert.deepEqual([...host.controllers.keys()], ['cpu', 'cpuacct', 'memory']);
+    assert.equal(host.hierarchies.length, 4);
+  });
+  it('reads the controllers of a version 2 host', () => {
+    const host = parseCgroupMounts(
+      '30 24 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw',
+      () => 'cpu memory pids\n',
+    );
+    assert.equal(host.version, 2);
+    assert.equal(host.controllers.get('pids'), '/sys/fs/cgroup');
+  });
+});
+
+const files = (writes: ReturnType<typeof cgroupWrites>) =>
+  Object.fromEntries(writes.map((write) => [write.file, write.value]));
+
+describe('cgroupWrites', () => {
+  const limits = {
+    memoryBytes: 1000,
+    memorySwapBytes: 3000,
+    cpus: 1.5,
+    cpuShares: 1024,
+    pidsLimit: 7,
+    blkioWeight: 500,
+    cpusetCpus: '0',
+  };
+  it('writes version 1 files', () => {
+    assert.deepEqual(files(cgroupWrites(limits, 1)), {
+      'memory.limit_in_bytes': '1000',
+      'memory.memsw.limit_in_bytes': '3000',
+      'cpu.cfs_period_us': '100000',
+      'cpu.cfs_quota_us': '150000',
+      'cpu.shares': '1024',
+      'cpuset.cpus': '0',
+      'pids.max': '7',
+      'blkio.weight': '500',
+      'blkio.bfq.weight': '500',
+    });
+  });
+  it('writes version 2 files, swap without memory', () => {
+    const written = files(cgroupWrites(limits, 2));
+    assert.equal(written['memory.swap.max'], '2000');
+    assert.equal(written['cpu.max'], '150000 100000');
+    assert.equal(written['cpu.weight'], '39');
+  });
+  it('leaves alone what is not given and lifts a limit of -1', () => {
+    assert.deepEqual(cgroupWrites({}, 2), []);
+    assert.equal(files(cgroupWrites({ pidsLimit: -1, memorySwapBytes: -1 }, 2))['pids.max'], 'max');
+  });
+  it('converts shares over their whole range', () => {
+    assert.deepEqual([cpuWeight(2), cpuWeight(262144)], [1, 10000]);
+  });
+});
+
+describe('figures', () => {
+  it('reads flat files and passes over other lines', () => {
+    assert.deepEqual(parseFlat('cache 5\nnonsense\nrss 7\n'), { cache: 5, rss: 7 });
+  });
+  it('sums I/O over devices in both versions', () => {
+    assert.deepEqual(parseBlockIo('8:0 Read 5\n8:0 Write 6\n9:0 Read 1\nTotal 12\n'), {
+      readBytes: 6,
+      writeBytes: 6,
+    });
+    assert.deepEqual(parseBlockIo('8:0 rbytes=5 wbytes=6 rios=1\n9:0 rbytes=2 wbytes=1\n'), {
+      readBytes: 7,
+      writeBytes: 7,
+    });
+  });
+});

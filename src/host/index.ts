@@ -1,0 +1,11 @@
+// The only door to the operating system: programs, locks, whole-or-absent files, control groups, processes.
+// Owns every use of child_process and every cgroup path. Never knows images, instances or drivers; what Node cannot
+// do (mount, namespaces, extended attributes) is done by the C programs in shim/ and agent/, which it starts.
+// Invariant: nothing here keeps state of its own; the kernel and the file system are the truth.
+
+export * from './cgroup.ts';
+export * from './cgroup-limits.ts';
+export * from './cgroup-stats.ts';
+export * from './files.ts';
+export * from './lock.ts';
+export * from './process.ts';

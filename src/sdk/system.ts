@@ -1,0 +1,112 @@
+// The daemon itself, its volumes, networks and events.
+
+import { jsonLines } from './body.ts';
+import type { CallSignal } from './containers.ts';
+import { encodeFilters, signalOf } from './containers.ts';
+import type { Transport } from './transport.ts';
+import type {
+  DiskUsageAnswer,
+  EventMessage,
+  Filters,
+  InfoAnswer,
+  NetworkDetails,
+  ProbesAnswer,
+  PruneAnswer,
+  VersionAnswer,
+  VolumeDetails,
+} from './types.ts';
+
+export class System {
+  readonly #http: Transport;
+
+  constructor(http: Transport) {
+    this.#http = http;
+  }
+
+  async ping(options: CallSignal = {}): Promise<void> {
+    await this.#http.send('GET', '/_ping', signalOf(options));
+  }
+
+  version(): Promise<VersionAnswer> {
+    return this.#http.json('GET', '/version');
+  }
+
+  info(): Promise<InfoAnswer> {
+    return this.#http.json('GET', '/info');
+  }
+
+  /** What each isolation needs of the host, found out by use. The first call may take seconds. */
+  probes(): Promise<ProbesAnswer> {
+    return this.#http.json('GET', '/berth/v1/probes');
+  }
+
+  diskUsage(): Promise<DiskUsageAnswer> {
+    return this.#http.json('GET', '/system/df');
+  }
+
+  async *events(
+    options: { since?: string; until?: string; filters?: Filters } & CallSignal = {},
+  ): AsyncGenerator<EventMessage, void> {
+    const query = { since: options.since, until: options.until, filters: encodeFilters(options.filters) };
+    const answer = await this.#http.call('GET', '/events', { query, ...signalOf(options) });
+    yield* jsonLines<EventMessage>(answer.body);
+  }
+}
+
+export class Volumes {
+  readonly #http: Transport;
+
+  constructor(http: Transport) {
+    this.#http = http;
+  }
+
+  create(options: {
+    name?: string;
+    labels?: Record<string, string>;
+    driver?: string;
+  }): Promise<VolumeDetails> {
+    const json = {
+      Name: options.name ?? '',
+      Driver: options.driver ?? 'local',
+      Labels: options.labels ?? {},
+    };
+    return this.#http.json('POST', '/volumes/create', { json });
+  }
+
+  async list(filters?: Filters): Promise<VolumeDetails[]> {
+    const query = { filters: encodeFilters(filters) };
+    return (
+      (await this.#http.json<{ Volumes: VolumeDetails[] | null }>('GET', '/volumes', { query })).Volumes ?? []
+    );
+  }
+
+  inspect(name: string): Promise<VolumeDetails> {
+    return this.#http.json('GET', `/volumes/${encodeURIComponent(name)}`);
+  }
+
+  async remove(name: string, options: { force?: boolean } = {}): Promise<void> {
+    await this.#http.send('DELETE', `/volumes/${encodeURIComponent(name)}`, {
+      query: { force: options.force },
+    });
+  }
+
+  prune(filters?: Filters): Promise<PruneAnswer> {
+    return this.#http.json('POST', '/volumes/prune', { query: { filters: encodeFilters(filters) } });
+  }
+}
+
+export class Networks {
+  readonly #http: Transport;
+
+  constructor(http: Transport) {
+    this.#http = http;
+  }
+
+  list(filters?: Filters): Promise<NetworkDetails[]> {
+    return this.#http.json('GET', '/networks', { query: { filters: encodeFilters(filters) } });
+  }
+
+  inspect(name: string): Promise<NetworkDetails> {
+    return this.#http.json('GET', `/networks/${encodeURIComponent(name)}`);
+  }
+}

@@ -1,0 +1,100 @@
+// Named volumes.
+
+import { BerthError } from '../../core/index.ts';
+import type { Volume } from '../../engine/api.ts';
+import { booleanFilter, Fields, given, matchesLabels, readFilters } from '../../wire/index.ts';
+import { readJson } from '../http/body.ts';
+import type { Call } from '../http/call.ts';
+import { sendEmpty, sendJson } from '../http/respond.ts';
+import type { Route } from '../http/router.ts';
+import type { Services } from './services.ts';
+
+const LIST_FILTERS = ['name', 'label', 'dangling', 'driver'];
+const PRUNE_FILTERS = ['all'];
+
+export function volumeRoutes(services: Services): readonly Route[] {
+  const { volumes } = services.engine;
+  return [
+    { method: 'GET', path: '/volumes', handle: (call) => list(services, call) },
+    { method: 'POST', path: '/volumes/create', handle: (call) => create(services, call) },
+    { method: 'POST', path: '/volumes/prune', handle: (call) => prune(services, call) },
+    {
+      method: 'GET',
+      path: '/volumes/{}',
+      handle: (call) => sendJson(call, toVolumeJson(volumes.get(call.param()))),
+    },
+    {
+      method: 'DELETE',
+      path: '/volumes/{}',
+      handle: async (call) => {
+        await volumes.remove(call.param(), { force: call.flag('force') });
+        sendEmpty(call);
+      },
+    },
+  ];
+}
+
+export function toVolumeJson({ name, mountpoint, createdAt, labels, anonymous }: Volume) {
+  return {
+    CreatedAt: createdAt,
+    Driver: 'local',
+    Labels: anonymous ? { 'com.docker.volume.anonymous': '', ...labels } : orNull(labels),
+    Mountpoint: mountpoint,
+    Name: name,
+    Options: null,
+    Scope: 'local',
+  };
+}
+
+function orNull(labels: Volume['labels']): Volume['labels'] | null {
+  return Object.keys(labels).length === 0 ? null : labels;
+}
+
+/** Names of the volumes that workloads use, and how many use each. */
+export function volumeUses({ engine }: Services): ReadonlyMap<string, number> {
+  const uses = new Map<string, number>();
+  for (const { mounts } of engine.workloads.list())
+    for (const { name } of mounts) if (name !== undefined) uses.set(name, (uses.get(name) ?? 0) + 1);
+  return uses;
+}
+
+function list(services: Services, call: Call): void {
+  const filters = readFilters(call.query.get('filters'), LIST_FILTERS);
+  const dangling = booleanFilter(filters, 'dangling');
+  const names = filters.get('name');
+  const drivers = filters.get('driver');
+  const uses = volumeUses(services);
+  const found = services.engine.volumes
+    .list()
+    .filter(
+      (volume) =>
+        (names === undefined || names.some((name) => volume.name.includes(name))) &&
+        (drivers === undefined || drivers.includes('local')) &&
+        matchesLabels(filters.get('label') ?? [], volume.labels) &&
+        (dangling === undefined || dangling !== uses.has(volume.name)),
+    );
+  sendJson(call, { Volumes: found.map(toVolumeJson), Warnings: null });
+}
+
+async function create({ engine }: Services, call: Call): Promise<void> {
+  const fields = new Fields(await readJson(call));
+  const driver = fields.string('Driver') || 'local';
+  if (driver !== 'local')
+    throw new BerthError('not-found', `volume driver ${driver} not found: the only one is local`);
+  const options = Object.keys(fields.map('DriverOpts') ?? {});
+  if (options.length > 0)
+    throw new BerthError('unsupported', `volume options (${options.join(', ')}) are not supported`);
+  const volume = await engine.volumes.create({
+    ...given('name', fields.string('Name') || undefined),
+    ...given('labels', fields.map('Labels')),
+  });
+  sendJson(call, toVolumeJson(volume), 201);
+}
+
+async function prune({ engine }: Services, call: Call): Promise<void> {
+  const filters = readFilters(call.query.get('filters'), PRUNE_FILTERS);
+  // Before API 1.42 Docker removed named volumes as well.
+  const all = booleanFilter(filters, 'all') ?? !call.atLeast('1.42');
+  const { removed, reclaimedBytes } = await engine.volumes.prune({ all });
+  sendJson(call, { VolumesDeleted: removed.length === 0 ? null : removed, SpaceReclaimed: reclaimedBytes });
+}

@@ -1,0 +1,152 @@
+// GET /containers/{id}/json: WorkloadView -> Docker's full description.
+
+import type { HealthStatus, WorkloadView } from '../../core/index.ts';
+import { NO_TIME } from '../../wire/index.ts';
+import { networksOf } from './endpoints.ts';
+import { toHostConfig } from './host-config.ts';
+import { fromMountViews } from './mounts.ts';
+
+export interface Sizes {
+  readonly SizeRw: number;
+  readonly SizeRootFs: number;
+}
+
+export function toInspect(view: WorkloadView, sizes?: Sizes) {
+  return {
+    Id: view.id,
+    Created: view.createdAt,
+    Path: view.path,
+    Args: view.args,
+    State: toState(view),
+    Image: view.imageId,
+    ResolvConfPath: '',
+    HostnamePath: '',
+    HostsPath: '',
+    LogPath: view.logPath,
+    Name: `/${view.name}`,
+    RestartCount: view.restartCount,
+    Driver: 'overlay2',
+    Platform: 'linux',
+    MountLabel: '',
+    ProcessLabel: '',
+    AppArmorProfile: '',
+    ExecIDs: view.execIds.length === 0 ? null : view.execIds,
+    HostConfig: toHostConfig(view.spec),
+    GraphDriver: { Data: null, Name: 'overlay2' },
+    ...sizes,
+    Mounts: fromMountViews(view.mounts),
+    Config: toConfig(view),
+    NetworkSettings: toNetworkSettings(view),
+  };
+}
+
+/** Docker's word for the state. */
+export function statusWord(view: WorkloadView): string {
+  if (view.removing) return 'removing';
+  if (view.restarting) return 'restarting';
+  return view.state === 'unknown' ? 'dead' : view.state;
+}
+
+function toState(view: WorkloadView) {
+  const running = view.state === 'running' || view.state === 'paused';
+  return {
+    Status: statusWord(view),
+    Running: running || view.restarting,
+    Paused: view.state === 'paused',
+    Restarting: view.restarting,
+    OOMKilled: view.exit?.oomKilled ?? false,
+    Dead: view.state === 'unknown',
+    Pid: running ? view.pid : 0,
+    ExitCode: running ? 0 : (view.exit?.code ?? 0),
+    Error: view.error || (view.exit?.message ?? '') || (view.stateReason ?? ''),
+    StartedAt: view.startedAt ?? NO_TIME,
+    FinishedAt: view.exit?.finishedAt ?? NO_TIME,
+    ...(view.health === undefined ? {} : { Health: toHealth(view.health) }),
+  };
+}
+
+function toHealth(health: HealthStatus) {
+  return {
+    Status: health.status,
+    FailingStreak: health.failingStreak,
+    Log: health.log.map(({ start, end, exitCode, output }) => ({
+      Start: start,
+      End: end,
+      ExitCode: exitCode,
+      Output: output,
+    })),
+  };
+}
+
+function toConfig(view: WorkloadView) {
+  const { spec } = view;
+  const check = view.healthCheck;
+  return {
+    Hostname: view.hostname,
+    Domainname: spec.domainname,
+    User: view.user,
+    AttachStdin: spec.attachStdin,
+    AttachStdout: spec.attachStdout,
+    AttachStderr: spec.attachStderr,
+    ...(view.exposedPorts.length === 0 ? {} : { ExposedPorts: nameSet(view.exposedPorts) }),
+    Tty: spec.tty,
+    OpenStdin: spec.openStdin,
+    StdinOnce: spec.stdinOnce,
+    Env: view.env,
+    Cmd: view.command.length === 0 ? null : view.command,
+    Image: spec.image,
+    Volumes: volumesOf(view),
+    WorkingDir: view.workingDir === '/' && spec.workingDir === undefined ? '' : view.workingDir,
+    Entrypoint: view.entrypoint.length === 0 ? null : view.entrypoint,
+    OnBuild: null,
+    Labels: view.labels,
+    StopSignal: view.stopSignal,
+    ...(spec.stopTimeoutSeconds === undefined ? {} : { StopTimeout: spec.stopTimeoutSeconds }),
+    ...(check === undefined
+      ? {}
+      : {
+          Healthcheck: {
+            Test: check.test,
+            Interval: check.intervalMs * 1e6,
+            Timeout: check.timeoutMs * 1e6,
+            StartPeriod: check.startPeriodMs * 1e6,
+            StartInterval: check.startIntervalMs * 1e6,
+            Retries: check.retries,
+          },
+        }),
+  };
+}
+
+function volumesOf(view: WorkloadView) {
+  const targets = view.spec.mounts.flatMap((mount) =>
+    mount.type === 'volume' && mount.name === undefined ? [mount.target] : [],
+  );
+  return targets.length === 0 ? null : nameSet(targets);
+}
+
+function nameSet(names: readonly string[]): Readonly<Record<string, object>> {
+  return Object.fromEntries(names.map((name) => [name, {}]));
+}
+
+function toNetworkSettings(view: WorkloadView) {
+  return {
+    Bridge: '',
+    SandboxID: '',
+    SandboxKey: '',
+    Ports: {},
+    HairpinMode: false,
+    LinkLocalIPv6Address: '',
+    LinkLocalIPv6PrefixLen: 0,
+    SecondaryIPAddresses: null,
+    SecondaryIPv6Addresses: null,
+    EndpointID: '',
+    Gateway: '',
+    GlobalIPv6Address: '',
+    GlobalIPv6PrefixLen: 0,
+    IPAddress: '',
+    IPPrefixLen: 0,
+    IPv6Gateway: '',
+    MacAddress: '',
+    Networks: networksOf(view),
+  };
+}

@@ -1,0 +1,167 @@
+// Looking into a running workload and working in it: exec, cp, top, stats, diff, export. All share one.
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expectOk, lines, type Scenario } from '../scenario.ts';
+
+export const insideScenarios: readonly Scenario[] = [
+  {
+    title: 'exec runs a command with its own environment, folder, user, input and exit code',
+    area: 'exec',
+    covers: 'exec, exec -i -e -w -u, exit codes',
+    run: async ({ shared, docker }) => {
+      const box = await shared();
+      const script = 'echo "$A $(pwd) $(id -u):$(id -g)"; echo err >&2; exit 5';
+      const flags = ['-e', 'A=1', '-w', '/tmp', '-u', '1000:1000'];
+      const result = await docker(['exec', ...flags, box, 'sh', '-c', script]);
+      assert.deepEqual(result, { code: 5, stdout: '1 /tmp 1000:1000\n', stderr: 'err\n' });
+      const input = Buffer.alloc(1_000_000, 'x');
+      assert.equal(expectOk(await docker(['exec', '-i', box, 'wc', '-c'], { input })).trim(), '1000000');
+      assert.equal((await docker(['exec', box, 'no-such-command'])).code, 127);
+      assert.equal((await docker(['exec', box, '/etc/passwd'])).code, 126);
+    },
+  },
+  {
+    title: 'exec -it gives the command a terminal, exec -d leaves it alone',
+    area: 'exec',
+    covers: 'exec -it, exec -d',
+    run: async ({ shared, docker }) => {
+      const box = await shared();
+      const result = await docker(['exec', '-it', box, 'sh', '-c', 'tty; exit 7'], { terminal: true });
+      assert.match(expectOk(result, 7), /\/dev\/(pts\/\d+|console)/);
+      const gate = 'mkfifo /tmp/gate 2>/dev/null; echo through > /tmp/gate';
+      expectOk(await docker(['exec', '-d', box, 'sh', '-c', gate]));
+      const read = 'while [ ! -p /tmp/gate ]; do sleep 0.1; done; cat /tmp/gate';
+      assert.equal(expectOk(await docker(['exec', box, 'sh', '-c', read])), 'through');
+    },
+  },
+  {
+    title: 'ps finds workloads by name, label, status, image and isolation, and formats them',
+    area: 'ps',
+    covers: 'ps -a -q --filter --format --no-trunc --last --size',
+    run: async ({ shared, docker, isolation }) => {
+      const box = await shared();
+      const filters = [
+        '--filter',
+        `name=${box}`,
+        '--filter',
+        'label=tier=shared',
+        '--filter',
+        'status=running',
+      ];
+      const format = '{{.Names}}|{{.Image}}|{{.State}}|{{.Label "tier"}}|{{.Command}}';
+      const listed = expectOk(await docker(['ps', '--no-trunc', ...filters, '--format', format]));
+      assert.equal(listed, `${box}|busybox|running|shared|"sleep 100000"`);
+      const byImage = ['ps', '-q', '--filter', 'ancestor=busybox', '--filter', `isolation=${isolation}`];
+      assert.match(expectOk(await docker([...byImage, '--filter', `name=${box}`])), /^[0-9a-f]{12}$/);
+      assert.equal(expectOk(await docker(['ps', '-q', '--filter', 'status=dead'])), '');
+      assert.match(expectOk(await docker(['ps', '-a', '--size', '--last', '1'])), /virtual/);
+      assert.match(expectOk(await docker(['ps', '--filter', `name=${box}`, '--format', 'json'])), /./);
+    },
+  },
+  {
+    title: 'inspect tells what was asked for, isolation included',
+    area: 'inspect',
+    covers: 'inspect --format, --type, --size',
+    run: async ({ shared, docker, isolation }) => {
+      const box = await shared();
+      const format =
+        '{{.State.Status}} {{.HostConfig.Isolation}} {{.Config.Image}} {{json .Config.Cmd}} {{.Name}} {{.Path}}';
+      const told = expectOk(await docker(['inspect', '--type', 'container', '-f', format, box]));
+      assert.equal(told, `running ${isolation} busybox ["sleep","100000"] /${box} sleep`);
+      const [whole] = JSON.parse(expectOk(await docker(['inspect', '--size', box]))) as [
+        Record<string, unknown>,
+      ];
+      assert.equal(typeof whole['SizeRootFs'], 'number');
+      const missing = await docker(['inspect', 'no-such-thing']);
+      assert.equal(missing.code, 1);
+      assert.match(missing.stderr, /no such (object|container)/i);
+    },
+  },
+  {
+    title: 'stats and top show what runs inside',
+    area: 'stats',
+    covers: 'stats --no-stream --format, top',
+    run: async ({ shared, docker }) => {
+      const box = await shared();
+      const format = '{{.Name}}|{{.CPUPerc}}|{{.MemUsage}}|{{.PIDs}}';
+      const figures = expectOk(await docker(['stats', '--no-stream', '--format', format, box]));
+      assert.match(
+        figures,
+        new RegExp(`^${box}\\|\\d+\\.\\d\\d%\\|[\\d.]+[KMG]?i?B / [\\d.]+[MG]iB\\|\\d+$`),
+      );
+      assert.match(expectOk(await docker(['top', box])), /sleep 100000/);
+    },
+  },
+  {
+    title: 'top shows the columns that are asked for',
+    area: 'stats',
+    covers: 'top with ps options',
+    absent: { vm: 'the guest agent lists processes itself, with the columns of ps -ef only' },
+    run: async ({ shared, docker }) => {
+      const told = expectOk(await docker(['top', await shared(), '-o', 'pid,cmd']));
+      assert.match(lines(told)[0] ?? '', /PID\s+CMD/);
+    },
+  },
+  {
+    title: 'cp copies files and folders both ways, and tar streams',
+    area: 'cp',
+    covers: 'cp FILE, cp FOLDER, cp - (tar in and out)',
+    run: async ({ shared, docker, folder }) => {
+      const box = await shared();
+      const source = join(folder, 'tree');
+      await mkdir(join(source, 'sub'), { recursive: true });
+      await writeFile(join(source, 'sub/file'), 'content\n');
+      expectOk(await docker(['cp', source, `${box}:/tmp/tree`]));
+      assert.equal(expectOk(await docker(['exec', box, 'cat', '/tmp/tree/sub/file'])), 'content');
+      const back = join(folder, 'back');
+      await rm(back, { recursive: true, force: true });
+      expectOk(await docker(['cp', `${box}:/tmp/tree/sub`, back]));
+      assert.equal(await readFile(join(back, 'file'), 'utf8'), 'content\n');
+      const tar = spawnSync('tar', ['-C', source, '-c', 'sub']).stdout;
+      expectOk(await docker(['exec', box, 'mkdir', '-p', '/tmp/unpacked']));
+      expectOk(await docker(['cp', '-', `${box}:/tmp/unpacked`], { input: tar }));
+      assert.equal(expectOk(await docker(['exec', box, 'cat', '/tmp/unpacked/sub/file'])), 'content');
+      const streamed = await docker(['cp', `${box}:/etc/passwd`, '-']);
+      assert.match(expectOk(streamed), /^passwd\0/);
+      const missing = await docker(['cp', `${box}:/no/such`, folder]);
+      assert.equal(missing.code, 1);
+      assert.match(missing.stderr, /no\/such/);
+    },
+  },
+  {
+    title: 'diff and export show the file system as the workload changed it',
+    area: 'diff',
+    covers: 'diff, export',
+    run: async ({ shared, docker, folder }) => {
+      const box = await shared();
+      expectOk(await docker(['exec', box, 'sh', '-c', 'echo x > /added; rm -f /etc/group; sync']));
+      const changes = lines(expectOk(await docker(['diff', box])));
+      assert.ok(changes.includes('A /added'), changes.join('\n'));
+      assert.ok(changes.includes('D /etc/group'), changes.join('\n'));
+      assert.ok(changes.includes('C /etc'), changes.join('\n'));
+      const path = join(folder, 'export.tar');
+      expectOk(await docker(['export', '-o', path, box]));
+      const listed = spawnSync('tar', ['-tf', path], { encoding: 'utf8' }).stdout;
+      assert.match(listed, /^added$/m);
+      assert.doesNotMatch(listed, /^etc\/group$/m);
+    },
+  },
+  {
+    title: 'what cannot be is refused by name, and port lists nothing',
+    area: 'errors',
+    covers: 'unknown names, bad signals, double starts, port',
+    run: async ({ shared, docker }) => {
+      const box = await shared();
+      const unknown = await docker(['exec', 'no-such-box', 'true']);
+      assert.equal(unknown.code, 1);
+      assert.match(unknown.stderr, /No such container: no-such-box/);
+      assert.match((await docker(['kill', '-s', 'NOPE', box])).stderr, /[Ii]nvalid signal: NOPE/);
+      expectOk(await docker(['start', box]));
+      assert.equal(expectOk(await docker(['port', box])), '');
+      assert.match((await docker(['rename', box, box])).stderr, /./);
+    },
+  },
+];

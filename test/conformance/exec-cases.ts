@@ -1,0 +1,178 @@
+// More processes in a running instance, and what processes see.
+
+import assert from 'node:assert/strict';
+import { BerthError, type Instance, isBerthError, type ProcessSpec } from '../../src/core/index.ts';
+import { collect, until } from './fixture.ts';
+import type { Case } from './instance-suite.ts';
+
+const PROCESS: ProcessSpec = {
+  args: [],
+  env: ['PATH=/bin:/usr/bin'],
+  cwd: '/',
+  user: '',
+  additionalGroups: [],
+  tty: false,
+  stdin: false,
+  privileged: false,
+};
+
+/** The size of a further process's terminal may come a moment after its start, as with Docker. */
+const SIZES = 'until stty size 2>/dev/null | grep "21 55"; do sleep 0.01; done; read x; stty size';
+
+function exec(instance: Instance, args: readonly string[], change: Partial<ProcessSpec> = {}) {
+  assert.ok(instance.exec, 'this isolation runs further processes');
+  return instance.exec.run({ ...PROCESS, ...change, args });
+}
+
+async function output(instance: Instance, args: readonly string[], change: Partial<ProcessSpec> = {}) {
+  const process = await exec(instance, args, change);
+  const streams = await collect(process, change.tty ?? false);
+  return { ...streams, code: (await process.exit).code };
+}
+
+export const execCases: readonly Case[] = [
+  [
+    'runs with the environment, folder and user asked for',
+    async ({ bench, driver }) => {
+      const process = { env: ['PATH=/bin', 'COLOR=blue'], cwd: '/new/folder', user: 'ada' };
+      const { stdout } = await bench.run(
+        driver,
+        ['sh', '-c', 'echo $COLOR $HOME; pwd; id -u; id -g; id -G | tr " " "\n" | sort | tr "\n" " "'],
+        { process },
+      );
+      assert.deepEqual(stdout.split('\n'), ['blue /home/ada', '/new/folder', '1000', '1000', '10 1000 ']);
+    },
+  ],
+  [
+    'takes users and groups by number and name',
+    async ({ bench, driver }) => {
+      const { stdout } = await bench.run(driver, ['id'], {
+        process: { user: '4000:wheel', additionalGroups: ['77'] },
+      });
+      assert.match(stdout, /uid=4000 gid=10\(wheel\) groups=10\(wheel\),77/);
+    },
+  ],
+  [
+    'refuses a user that the image does not have',
+    async ({ bench, driver }) => {
+      const instance = await bench.create(driver, ['true'], { process: { user: 'nobody-here' } });
+      const io = await instance.attach({ stdin: false, stdout: true, stderr: true });
+      const output = collect(io);
+      for (let tries = 0; tries < 2; tries++) await assert.rejects(instance.start(), /nobody-here/);
+      assert.deepEqual(await output, { stdout: '', stderr: '' });
+      assert.equal((await instance.state()).state, 'created');
+    },
+  ],
+  [
+    'has its host name',
+    async ({ bench, driver }) => {
+      const { stdout } = await bench.run(driver, ['sh', '-c', 'hostname; cat /etc/hostname'], {
+        hostname: 'harbour',
+      });
+      assert.equal(stdout, 'harbour\nharbour\n');
+    },
+  ],
+  [
+    'runs further processes with their own output and exit code',
+    async ({ bench, driver }) => {
+      const instance = await bench.create(driver, ['sleep', '1000']);
+      await instance.start();
+      const done = await output(instance, ['sh', '-c', 'echo out; echo err >&2; exit 6']);
+      assert.deepEqual(done, { stdout: 'out\n', stderr: 'err\n', code: 6 });
+      const user = await output(instance, ['sh', '-c', 'id -un; pwd; echo $X'], {
+        user: 'ada',
+        cwd: '/tmp',
+        env: ['PATH=/bin', 'X=1'],
+      });
+      assert.equal(user.stdout, 'ada\n/tmp\n1\n');
+    },
+  ],
+  [
+    'gives further processes stdin and a terminal',
+    async ({ bench, driver }) => {
+      const instance = await bench.create(driver, ['sleep', '1000']);
+      await instance.start();
+      const cat = await exec(instance, ['cat'], { stdin: true });
+      const copied = collect(cat);
+      cat.input.end('typed\n');
+      assert.equal((await copied).stdout, 'typed\n');
+      assert.ok(instance.exec);
+      const shell = await instance.exec.run(
+        { ...PROCESS, args: ['sh', '-c', SIZES], tty: true, stdin: true },
+        { rows: 21, columns: 55 },
+      );
+      const all = collect(shell, true);
+      await until(shell, (text) => text.includes('21 55'));
+      await shell.resize({ rows: 30, columns: 60 });
+      shell.input.write('x\n');
+      assert.match((await all).stdout, /30 60/);
+    },
+  ],
+  [
+    'fails with 127 and 126 for commands that cannot be executed, and goes on',
+    async ({ bench, driver }) => {
+      const instance = await bench.create(driver, ['sleep', '1000']);
+      await instance.start();
+      for (const [command, status] of [
+        ['no-such-command', 127],
+        ['/bin/not-executable', 126],
+      ] as const)
+        await assert.rejects(exec(instance, [command]), (error) => {
+          assert.ok(error instanceof BerthError);
+          assert.equal(error.exitStatus, status, error.message);
+          return true;
+        });
+      assert.equal((await output(instance, ['true'])).code, 0);
+    },
+  ],
+  [
+    'kills a further process alone',
+    async ({ bench, driver }) => {
+      const instance = await bench.create(driver, ['sleep', '1000']);
+      await instance.start();
+      const sleep = await exec(instance, ['sleep', '1000']);
+      assert.ok(sleep.pid > 0);
+      await sleep.kill(9);
+      assert.equal((await sleep.exit).code, 137);
+      assert.equal((await instance.state()).state, 'running');
+    },
+  ],
+  [
+    'ends further processes with the main one',
+    async ({ bench, driver }) => {
+      const instance = await bench.create(driver, ['sleep', '1000']);
+      await instance.start();
+      const sleep = await exec(instance, ['sleep', '1000']);
+      await instance.kill(9);
+      await instance.wait();
+      const code = await sleep.exit.then(
+        (status) => status.code,
+        () => 137,
+      );
+      assert.equal(code, 137);
+    },
+  ],
+  [
+    'refuses further processes in what does not run',
+    async ({ bench, driver }) => {
+      const instance = await bench.create(driver, ['true']);
+      await assert.rejects(exec(instance, ['true']), (error) => isBerthError(error, 'invalid-state'));
+    },
+  ],
+  [
+    'serves many processes at a time',
+    async ({ bench, driver }) => {
+      const instance = await bench.create(driver, ['sleep', '1000']);
+      await instance.start();
+      const all = await Promise.all(
+        Array.from({ length: 10 }, (_, number) =>
+          output(instance, ['sh', '-c', `echo ${number}; exit ${number}`]),
+        ),
+      );
+      assert.deepEqual(
+        all.map(({ stdout, code }) => [stdout, code]),
+        Array.from({ length: 10 }, (_, number) => [`${number}\n`, number]),
+      );
+    },
+  ],
+];

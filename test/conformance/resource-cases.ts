@@ -1,0 +1,131 @@
+// Limits, statistics, pausing.
+
+import assert from 'node:assert/strict';
+import { isBerthError } from '../../src/core/index.ts';
+import { until } from './fixture.ts';
+import type { Case } from './instance-suite.ts';
+
+const SPIN = 'echo ready; while :; do :; done';
+const TICK = 'i=0; while :; do i=$((i+1)); echo tick $i; sleep 0.05; done';
+
+export const resourceCases: readonly Case[] = [
+  [
+    'reports death for want of memory as such',
+    async ({ bench, driver, fixture }) => {
+      const hog = 'dd if=/dev/zero of=/dev/null bs=600M count=1; exit 3';
+      const { status } = await bench.run(driver, ['sh', '-c', hog], {
+        resources: { memoryBytes: fixture.memoryLimitBytes, memorySwapBytes: fixture.memoryLimitBytes },
+      });
+      assert.equal(status.oomKilled, true);
+    },
+  ],
+  [
+    'does not call an ordinary end a death for want of memory',
+    async ({ bench, driver, fixture }) => {
+      const { status } = await bench.run(driver, ['true'], {
+        resources: { memoryBytes: fixture.memoryLimitBytes },
+      });
+      assert.deepEqual([status.code, status.oomKilled], [0, false]);
+    },
+  ],
+  [
+    'stops processes while paused and lets them go on',
+    async ({ bench, driver }) => {
+      const instance = await bench.create(driver, ['sh', '-c', TICK]);
+      assert.ok(instance.pausing, 'this isolation can be paused');
+      await assert.rejects(instance.pausing.pause(), (error) => isBerthError(error, 'invalid-state'));
+      const io = await instance.attach({ stdin: false, stdout: true, stderr: true });
+      const ticking = until(io, (text) => text.includes('tick 2'));
+      await instance.start();
+      await ticking;
+      await instance.pausing.pause();
+      assert.equal((await instance.state()).state, 'paused');
+      await assert.rejects(instance.pausing.pause(), (error) => isBerthError(error, 'conflict'));
+      const first = await instance.stats?.();
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      const second = await instance.stats?.();
+      assert.ok((second?.cpu.totalNs ?? 0) - (first?.cpu.totalNs ?? 0) < 50_000_000);
+      const more = until(io, (text) => (text.match(/tick/g)?.length ?? 0) >= 3);
+      await instance.pausing.resume();
+      assert.equal((await instance.state()).state, 'running');
+      await more;
+    },
+  ],
+  [
+    'dies of a kill while paused',
+    async ({ bench, driver }) => {
+      const instance = await bench.create(driver, ['sleep', '1000']);
+      await instance.start();
+      await instance.pausing?.pause();
+      await instance.kill(9);
+      assert.equal((await instance.wait()).code, 137);
+    },
+  ],
+  [
+    'measures what it uses',
+    async ({ bench, driver }) => {
+      const instance = await bench.create(driver, ['sh', '-c', SPIN]);
+      const io = await instance.attach({ stdin: false, stdout: true, stderr: true });
+      const ready = until(io, (text) => text.includes('ready'));
+      await instance.start();
+      await ready;
+      assert.ok(instance.stats);
+      const first = await instance.stats();
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      const second = await instance.stats();
+      assert.ok(second.cpu.totalNs > first.cpu.totalNs);
+      assert.ok(second.memory.usageBytes > 0);
+      assert.ok(second.pids.current >= 1);
+    },
+  ],
+  [
+    'lists its processes and none of others',
+    async ({ bench, driver }) => {
+      const instance = await bench.create(driver, ['sh', '-c', 'sleep 1001 & echo ready; wait']);
+      const io = await instance.attach({ stdin: false, stdout: true, stderr: true });
+      const ready = until(io, (text) => text.includes('ready'));
+      await instance.start();
+      await ready;
+      const table = await instance.processes?.([]);
+      assert.ok(table);
+      assert.ok(table.titles.includes('PID') && table.titles.includes('CMD'));
+      const commands = table.rows.map((row) => row.at(-1) ?? '');
+      assert.ok(
+        commands.some((command) => command.includes('sleep 1001')),
+        commands.join('; '),
+      );
+      assert.ok(!commands.some((command) => command.includes('node')), commands.join('; '));
+    },
+  ],
+  [
+    'takes new limits while it runs',
+    async ({ bench, driver }) => {
+      const instance = await bench.create(driver, ['sleep', '1000'], {
+        resources: { memoryBytes: 512 << 20 },
+      });
+      await instance.start();
+      assert.ok(instance.update && instance.stats);
+      await instance.update({
+        ulimits: [],
+        shmBytes: 1 << 26,
+        oomKillDisable: false,
+        memoryBytes: 256 << 20,
+        pidsLimit: 50,
+      });
+      const stats = await instance.stats();
+      assert.deepEqual([stats.memory.limitBytes, stats.pids.limit], [256 << 20, 50]);
+    },
+  ],
+  [
+    'refuses statistics and process lists of what does not run',
+    async ({ bench, driver }) => {
+      const instance = await bench.create(driver, ['true']);
+      await assert.rejects(instance.stats?.() ?? Promise.reject(), (error) =>
+        isBerthError(error, 'invalid-state'),
+      );
+      await assert.rejects(instance.processes?.([]) ?? Promise.reject(), (error) =>
+        isBerthError(error, 'invalid-state'),
+      );
+    },
+  ],
+];

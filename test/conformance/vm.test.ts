@@ -1,0 +1,32 @@
+import { join } from 'node:path';
+import type { Driver, InstanceSpec } from '../../src/core/index.ts';
+import { createVmDriver } from '../../src/drivers/vm/index.ts';
+import { vmPaths } from '../fixtures/vm.ts';
+import { instanceSuite } from './instance-suite.ts';
+
+/** Whatever can be a fork of a template is one; a machine that shares folders of the host cannot. */
+function forking(driver: Driver): Driver {
+  const forked = (spec: InstanceSpec): InstanceSpec =>
+    spec.mounts.some((mount) => mount.type === 'bind')
+      ? spec
+      : { ...spec, annotations: { ...spec.annotations, 'berth.boot': 'fork' } };
+  return {
+    name: driver.name,
+    probe: () => driver.probe(),
+    create: (spec, signal) => driver.create(forked(spec), signal),
+    adopt: (spec) => driver.adopt(forked(spec)),
+  };
+}
+
+instanceSuite({
+  name: 'vm',
+  // Whether KVM works is another test's question, and answering it takes seconds.
+  makeDriver: (root) =>
+    forking(createVmDriver({ ...vmPaths, cacheDir: join(root, 'vm'), kvmDevice: join(root, 'no-kvm') })),
+  gaps: {
+    'goes on with a transfer when it is started meanwhile':
+      'only one machine at a time may have the writable disk: a start ends the one that was booted for the transfer, which fails with `unavailable`',
+  },
+  timeoutMs: 90_000,
+  memoryLimitBytes: 128 << 20,
+});

@@ -1,0 +1,156 @@
+// The daemon as a process: its lock, its socket, its end, its successor, and what it costs while idle.
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { type ApiDaemon, launch, startApiDaemon } from '../fixtures/api-daemon.ts';
+
+describe('the daemon', () => {
+  let daemon: ApiDaemon;
+
+  before(async () => {
+    daemon = await startApiDaemon();
+  });
+  after(async () => await daemon[Symbol.asyncDispose]());
+
+  test('answers ping with the headers that clients negotiate by', async () => {
+    for (const method of ['GET', 'HEAD']) {
+      const { status, headers } = await daemon.call(method, '/_ping');
+      assert.equal(status, 200);
+      assert.match(String(headers['api-version']), /^1\.\d+$/);
+      assert.equal(headers['ostype'], 'linux');
+      assert.equal(headers['docker-experimental'], 'false');
+    }
+  });
+
+  test('serves every version between the oldest and the newest that it names', async () => {
+    const { ApiVersion, MinAPIVersion } = (await daemon.call('GET', '/version')).json();
+    const minor = (version: unknown) => Number(String(version).split('.')[1]);
+    for (let version = minor(MinAPIVersion); version <= minor(ApiVersion); version++)
+      assert.equal((await daemon.call('GET', `/v1.${version}/containers/json`)).status, 200);
+    assert.equal((await daemon.call('GET', `/v1.${minor(ApiVersion) + 1}/containers/json`)).status, 400);
+  });
+
+  test('tells what each isolation found on this host', async () => {
+    const probes = (await daemon.call('GET', '/berth/v1/probes')).json<Record<string, { usable: boolean }>>();
+    assert.deepEqual(Object.keys(probes).sort(), ['container', 'vm']);
+    assert.equal(probes['container']?.usable, true);
+  });
+
+  test('lets only root and the group berth speak to it', async () => {
+    assert.equal((await stat(daemon.socketPath)).mode & 0o777, 0o660);
+  });
+
+  test('refuses a second daemon on its root, and names the remedy', async () => {
+    const other = `unix://${join(daemon.root, 'other.sock')}`;
+    await assert.rejects(launch(daemon.root, other, []), /another daemon holds .*BERTH_ROOT/);
+    assert.equal(existsSync(join(daemon.root, 'other.sock')), false);
+  });
+
+  test('refuses to take the socket of a living daemon, or a file, and replaces a dead one’s', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'berth-second-'));
+    try {
+      await assert.rejects(launch(root, daemon.host, []), /another daemon listens on/);
+      await writeFile(join(root, 'file'), '');
+      await assert.rejects(launch(root, `unix://${join(root, 'file')}`, []), /is not a socket/);
+      await assert.rejects(launch(root, 'tcp://0.0.0.0:1', []), /cannot listen on tcp:\/\/0\.0\.0\.0:1/);
+      const path = join(root, 'dead.sock');
+      leaveDeadSocket(path);
+      const child = await launch(root, `unix://${path}`, []);
+      const exit = once(child, 'exit');
+      child.kill('SIGTERM');
+      assert.deepEqual(await exit, [0, null]);
+      assert.equal(existsSync(path), false);
+    } finally {
+      await rm(root, { recursive: true });
+    }
+  });
+
+  test('two daemons with different roots know nothing of each other', async () => {
+    await using other = await startApiDaemon();
+    await other.call('POST', '/containers/create?name=only-there', { body: { Image: 'busybox' } });
+    assert.equal((await daemon.call('GET', '/containers/only-there/json')).status, 404);
+    assert.equal((await other.call('GET', '/containers/only-there/json')).status, 200);
+  });
+
+  for (const signal of ['SIGTERM', 'SIGKILL'] as const)
+    test(`leaves workloads running when it gets ${signal}, and the next one takes them over`, async () => {
+      const body = { Image: 'busybox', Cmd: ['sleep', '100000'] };
+      const { Id } = (await daemon.call('POST', '/containers/create', { body })).json<{ Id: string }>();
+      assert.equal((await daemon.call('POST', `/containers/${Id}/start`)).status, 204);
+      const pid = async () =>
+        (await daemon.call('GET', `/containers/${Id}/json`)).json<{ State: { Pid: number } }>().State.Pid;
+      const first = await pid();
+      await daemon.restart(signal);
+      assert.equal(await pid(), first);
+      assert.equal((await daemon.call('DELETE', `/containers/${Id}?force=1`)).status, 204);
+    });
+
+  test('listens on loopback when asked, and refuses web pages there', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'berth-tcp-'));
+    const port = await freePort();
+    const child = await launch(root, `tcp://127.0.0.1:${port}`, []);
+    try {
+      const status = async (headers: Record<string, string>) => {
+        const sent = request({ host: '127.0.0.1', port, path: '/_ping', headers, agent: false }).end();
+        const [answer] = (await once(sent, 'response')) as [{ statusCode: number; resume(): void }];
+        answer.resume();
+        return answer.statusCode;
+      };
+      assert.equal(await status({}), 200);
+      assert.equal(await status({ Host: 'evil.example' }), 403);
+      assert.equal(await status({ Origin: 'http://evil.example' }), 403);
+    } finally {
+      const exit = once(child, 'exit');
+      child.kill('SIGTERM');
+      await exit;
+      await rm(root, { recursive: true });
+    }
+  });
+
+  test('costs no CPU time and less than 120 MB while it is idle', async () => {
+    await daemon.restart();
+    for (let count = 0; count < 10; count++) await daemon.call('GET', '/containers/json?all=1');
+    const { pid } = daemon.process;
+    const ticks = async () => {
+      const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]?.split(' ') ?? [];
+      return Number(fields[11]) + Number(fields[12]);
+    };
+    const settled = await quiet(ticks);
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    assert.ok((await ticks()) - settled <= 1, 'the idle daemon used CPU time');
+    const resident = /VmRSS:\s+(\d+) kB/.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1];
+    assert.ok(Number(resident) < 120 * 1024, `${resident} kB`);
+  });
+});
+
+/** A socket file whose listener was killed. */
+function leaveDeadSocket(path: string): void {
+  const script = `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`;
+  spawnSync(process.execPath, ['-e', script]);
+  assert.ok(existsSync(path));
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+/** The clock of the process once what it did after its start is over: unchanged for a second. */
+async function quiet(ticks: () => Promise<number>): Promise<number> {
+  for (let last = -1, now = await ticks(); ; last = now, now = await ticks()) {
+    if (last === now) return now;
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+}

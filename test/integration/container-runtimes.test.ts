@@ -1,0 +1,76 @@
+// The second OCI runtime does what the first does.
+
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { BerthError } from '../../src/core/index.ts';
+import { createContainerDriver } from '../../src/drivers/container/index.ts';
+import { collect } from '../conformance/fixture.ts';
+import { openLab } from '../fixtures/container.ts';
+
+describe('crun', () => {
+  it('is preferred, and takes compiled filters', async () => {
+    await using lab = await openLab();
+    const probe = await lab.driver.probe();
+    assert.match(probe.facts['runtime'] ?? '', /^crun/, JSON.stringify(probe));
+    assert.ok(
+      probe.probes.every((entry) => entry.ok),
+      JSON.stringify(probe),
+    );
+  });
+});
+
+describe('runc', () => {
+  it('is probed by running a container and then runs them', async () => {
+    await using lab = await openLab('runc');
+    const probe = await lab.driver.probe();
+    assert.equal(probe.usable, true, JSON.stringify(probe));
+    assert.match(probe.facts['runtime'] ?? '', /^runc/);
+    const { status, stdout } = await lab.bench.run(
+      lab.driver,
+      ['sh', '-c', 'hostname; grep Seccomp: /proc/self/status; exit 7'],
+      {
+        hostname: 'r',
+      },
+    );
+    assert.equal(status.code, 7);
+    assert.match(stdout, /^r\nSeccomp:\s+2\n$/);
+  });
+
+  it('executes, gives terminals and tells what cannot be executed', async () => {
+    await using lab = await openLab('runc');
+    const instance = await lab.bench.create(lab.driver, ['sleep', '1000']);
+    await instance.start();
+    const spec = (await lab.bench.spec([])).process;
+    const shell = await instance.exec?.run(
+      { ...spec, args: ['sh', '-c', 'stty size; exit 5'], tty: true },
+      { rows: 22, columns: 66 },
+    );
+    assert.ok(shell);
+    assert.equal((await collect(shell, true)).stdout, '22 66\r\n');
+    assert.equal((await shell.exit).code, 5);
+    for (const [command, exitStatus] of [
+      ['no-such-command', 127],
+      ['/bin/not-executable', 126],
+    ] as const) {
+      const failing = await lab.bench.create(lab.driver, [command]);
+      await assert.rejects(
+        failing.start(),
+        (error) => error instanceof BerthError && error.exitStatus === exitStatus,
+      );
+      await failing.remove();
+    }
+    await instance.kill(9);
+    await instance.wait();
+    await instance.remove();
+    assert.deepEqual(lab.leftovers(), []);
+  });
+});
+
+describe('a host without a runtime', () => {
+  it('is told what to install', async () => {
+    const driver = createContainerDriver({ shimPath: '/nonexistent/berth-shim', stateDir: '/nonexistent' });
+    const probe = await driver.probe();
+    assert.equal(probe.usable, false);
+    assert.ok(probe.probes.every((entry) => !entry.ok && entry.remedy?.includes('install')));
+  });
+});

@@ -1,0 +1,54 @@
+// Set-up where everything is there already. `npm test` has just set this machine up.
+
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+/** A shell with the functions of setup-packages.sh, in a copy of scripts/ whose package list is ours. */
+function withPackages(list: string, script: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'berth-setup-'));
+  try {
+    cpSync(join(ROOT, 'scripts'), join(folder, 'scripts'), { recursive: true });
+    mkdirSync(join(folder, 'bin'));
+    writeFileSync(join(folder, 'list'), list);
+    const functions = 'say() { echo "$*"; }; fail() { echo "$*"; exit 1; }; . scripts/setup-packages.sh;';
+    const run = spawnSync('/bin/sh', ['-euc', `${functions} ${script}`], { cwd: folder, encoding: 'utf8' });
+    return run.stdout + run.stderr;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+describe('set-up', () => {
+  test('needs no network and less than a second when nothing is missing', () => {
+    const times = [1, 2, 3].map(() => {
+      const start = performance.now();
+      execFileSync('unshare', ['--net', 'sh', join(ROOT, 'scripts/setup.sh')], { stdio: 'pipe' });
+      return performance.now() - start;
+    });
+    assert.ok(Math.min(...times) < 1000, `took ${times.map(Math.round)} ms`);
+  });
+
+  test('names each missing package with its reason, once, and takes alternatives for installed', () => {
+    const list =
+      '# comment\nno-such-package  to be missed\nno-such-other|dpkg  either will do\ndpkg  is there\n';
+    assert.equal(withPackages(list, 'missing_packages list'), 'no-such-package\n');
+    assert.equal(withPackages(list, 'package_reason no-such-package list'), 'to be missed\n');
+    assert.equal(withPackages(list, 'package_reason no-such-other list'), 'either will do\n');
+  });
+
+  test('prints what to install where there is no apt', () => {
+    // Only these programs exist there.
+    const tools = 'for tool in sed head cat id; do ln -s "$(command -v $tool)" bin/; done; PATH=bin;';
+    const text = withPackages('', `${tools} install_packages 'crun musl-tools' scripts/packages.txt`);
+    assert.match(text, /crun: runs containers/);
+    assert.match(text, /musl-tools: in Fedora musl-gcc, in Arch Linux musl/);
+    assert.match(text, /neither Debian nor Ubuntu/);
+  });
+});

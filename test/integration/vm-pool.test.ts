@@ -1,0 +1,182 @@
+// Machines that wait become instances that nobody can tell from others, but for the time they take.
+
+import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Driver } from '../../src/core/index.ts';
+import { cgroupPids } from '../../src/host/index.ts';
+import { tarOf } from '../fixtures/tar.ts';
+import {
+  execToEnd,
+  openVmLab,
+  runToEnd,
+  type SpecChange,
+  textOf,
+  type VmLab,
+  vmPaths,
+} from '../fixtures/vm.ts';
+
+const POOL = { annotations: { 'berth.boot': 'pool' } };
+
+async function figures(driver: Driver): Promise<{ waiting: number; hits: number; misses: number }> {
+  const { facts } = await driver.probe();
+  const [, waiting, hits, misses] =
+    /^(\d+) waiting, (\d+) hits, (\d+) misses$/.exec(facts['pool'] ?? '') ?? [];
+  return { waiting: Number(waiting), hits: Number(hits), misses: Number(misses) };
+}
+
+async function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 600; tries++) {
+    if (await holds()) return;
+    await delay(25);
+  }
+  assert.fail(what);
+}
+
+const folders = (lab: VmLab) => readdir(join(lab.cacheDir, 'pool')).catch(() => []);
+
+describe('machines that wait', { timeout: 300_000 }, () => {
+  let lab: VmLab;
+  const waiting = () => eventually('a machine waits', async () => (await figures(lab.driver)).waiting > 0);
+  before(async () => {
+    lab = await openVmLab();
+    // The first makes the template, the second what waits.
+    for (const boot of ['fork', 'pool']) {
+      const vm = await lab.create(['true'], { annotations: { 'berth.boot': boot } });
+      await runToEnd(vm);
+      await vm.remove();
+    }
+    await waiting();
+  });
+  after(async () => {
+    await lab?.[Symbol.asyncDispose]();
+  });
+
+  /** Creates an instance that is to be one of those that wait. */
+  const claim = async (args: readonly string[], change: SpecChange = {}) => {
+    await waiting();
+    return lab.create(args, { ...POOL, ...change });
+  };
+
+  test('each is someone of its own, at the right time', async () => {
+    const script =
+      'head -c 16 /dev/urandom | md5sum; cat /proc/sys/kernel/random/boot_id /dev/berth/fork-id; echo; hostname; date +%s';
+    const seen: string[][] = [];
+    const before = await figures(lab.driver);
+    for (let n = 0; n < 4; n++) {
+      const vm = await claim(['sh', '-c', script], { hostname: `guest-${n}` });
+      const { stdout, code } = await runToEnd(vm);
+      assert.equal(code, 0);
+      const lines = stdout.trim().split('\n');
+      assert.ok(Math.abs(Number(lines.pop()) - Date.now() / 1000) < 5);
+      assert.equal(lines[3], `guest-${n}`);
+      seen.push(lines);
+      await vm.remove();
+    }
+    for (const column of [0, 1, 2, 3]) assert.equal(new Set(seen.map((lines) => lines[column])).size, 4);
+    assert.equal((await figures(lab.driver)).hits, before.hits + 4);
+  });
+
+  test('it has the instance’s terminal, input, log, limits, user and cgroup', async () => {
+    const vm = await claim(['sh', '-c', 'id -u; ulimit -n; cat; sleep 1000'], {
+      process: { stdin: true, user: 'alice' },
+      resources: { ulimits: [{ name: 'nofile', soft: 77, hard: 77 }], pidsLimit: 9 },
+    });
+    const io = await vm.attach({ stdin: true, stdout: true, stderr: true });
+    await vm.start();
+    io.input.end('typed\n');
+    await eventually('it is logged', async () =>
+      (await textOf(join(lab.root, 'workloads', vm.id, 'log.json')).catch(() => '')).includes('typed'),
+    );
+    assert.match(await textOf(join(lab.root, 'workloads', vm.id, 'log.json')), /1000\\n.*77\\n/s);
+    const { pid } = await vm.state();
+    assert.ok((await cgroupPids(`${lab.cgroup}/${vm.id}`)).includes(pid ?? 0));
+    assert.equal((await vm.stats?.())?.pids.limit, 9);
+    assert.equal((await execToEnd(vm, ['echo', 'more'])).stdout, 'more\n');
+    // The next daemon finds it where it is now.
+    const { spec } = await adoptable(vm.id);
+    const next = await lab.nextDriver().adopt(spec);
+    assert.equal((await next.state()).pid, pid);
+    await vm.kill(9);
+    assert.equal((await vm.wait()).code, 137);
+    await vm.remove();
+    assert.deepEqual(await readdir(join(lab.root, 'workloads', vm.id)), []);
+
+    async function adoptable(id: string) {
+      const like = await lab.spec(['true'], POOL);
+      return {
+        spec: { ...like, id, dir: join(lab.root, 'workloads', id), cgroupPath: `${lab.cgroup}/${id}` },
+      };
+    }
+  });
+
+  test('what was written before the start, or in an earlier run, is there', async () => {
+    await waiting();
+    const before = await figures(lab.driver);
+    const vm = await lab.create(['sh', '-c', 'cat /tmp/given; echo again > /tmp/given'], POOL);
+    const tar = tarOf([{ name: 'given', content: 'first\n' }]);
+    await vm.files?.write('/tmp', Readable.from([tar]), { noOverwriteDirNonDir: false, copyUidGid: false });
+    assert.equal((await runToEnd(vm)).stdout, 'first\n');
+    assert.equal((await runToEnd(vm)).stdout, 'again\n');
+    assert.equal((await figures(lab.driver)).hits, before.hits);
+    await vm.remove();
+    const fresh = await claim(['sh', '-c', 'cat /tmp/mine; echo mine > /tmp/mine']);
+    assert.equal((await runToEnd(fresh)).code, 0);
+    assert.equal((await runToEnd(fresh)).stdout, 'mine\n');
+    assert.equal((await figures(lab.driver)).hits, before.hits + 1);
+    await fresh.remove();
+  });
+
+  test('one that is killed while it waits is not missed', async () => {
+    await waiting();
+    for (const name of await folders(lab)) {
+      const text = await readFile(join(lab.cacheDir, 'pool', name, 'shim.pid'), 'utf8').catch(() => '');
+      if (text !== '') process.kill(Number(text.split(' ')[0]), 'SIGKILL');
+    }
+    const vm = await lab.create(['echo', 'here'], POOL);
+    assert.equal((await runToEnd(vm)).stdout, 'here\n');
+    await vm.remove();
+    await waiting();
+  });
+
+  test('a command that cannot be executed fails as ever', async () => {
+    const vm = await claim(['no-such-command']);
+    await assert.rejects(vm.start(), { exitStatus: 127 });
+    await vm.remove();
+    assert.deepEqual(await readdir(join(lab.root, 'workloads', vm.id)), []);
+  });
+
+  test('none outlives a daemon that is killed', async () => {
+    await using other = await openVmLab();
+    const options = { ...vmPaths, cacheDir: other.cacheDir, kvmDevice: join(other.root, 'no-kvm') };
+    const spec = await other.spec(['sleep', '1000'], { annotations: { 'berth.boot': 'fork' } });
+    const program = join(import.meta.dirname, '../fixtures/vm-parent.ts');
+    const second = await other.spec(['sleep', '1000'], POOL);
+    const parent = fork(program, [JSON.stringify(options), JSON.stringify(spec), JSON.stringify(second)]);
+    await eventually('a machine is made to wait', async () => (await folders(other)).length > 0);
+    await delay(200);
+    parent.kill('SIGKILL');
+    await once(parent, 'exit');
+    await eventually('nothing of it runs', async () => {
+      for (const entry of await readdir('/proc')) {
+        const command = /^\d+$/.test(entry)
+          ? await readFile(`/proc/${entry}/cmdline`, 'utf8').catch(() => '')
+          : '';
+        if (command.includes(`${other.cacheDir}/pool`)) return false;
+      }
+      return true;
+    });
+    for (const each of [spec, second]) {
+      const vm = await other.nextDriver().adopt(each);
+      assert.equal((await vm.state()).state, 'running');
+      await vm.kill(9);
+      await vm.wait();
+      await vm.remove();
+    }
+  });
+});
