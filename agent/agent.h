@@ -53,6 +53,8 @@ void link_fail(uint32_t channel, const struct failure *failure);
 void link_window(uint32_t channel, size_t bytes);
 /* Waits until all that was sent has left; the loop does not run meanwhile. */
 void link_flush(void);
+/* Keeps what is sent from now on until the hold is taken off. */
+void link_hold(int on);
 
 /* configure.c: what the host said about this guest. */
 struct configuration {
@@ -64,6 +66,8 @@ extern struct configuration configuration;
 int configure(const struct fields *fields, struct failure *failure);
 /* Opens the disks and runs a process of no effect, so that the first one of the workload finds everything ready. */
 int configure_ahead(const struct fields *fields, struct failure *failure);
+/* A copy of a configured guest is told who it is; its disks and the workload's view of them stay as they are. */
+int configure_anew(const struct fields *fields, struct failure *failure);
 void configure_loopback(void);
 /* Sets the clock from the field `time`. */
 void configure_clock(const struct fields *fields);
@@ -74,6 +78,8 @@ void storage_prepare(void);
 /* The disks alone, for a guest that does not know yet who it is to be; storage_mount does what is left. */
 int storage_open(struct failure *failure);
 int storage_mount(const struct fields *fields, struct failure *failure);
+/* The files that tell who this guest is, written over those that the workload sees. */
+int storage_rename(const struct fields *fields, struct failure *failure);
 void storage_unmount(void);
 /* New limits of the workload's cgroup; memory never goes beyond what the guest has. */
 void storage_limit(const struct fields *fields);
@@ -111,6 +117,10 @@ pid_t process_holder(void);
 int process_inner_pid(pid_t pid);
 int process_signal_main(int signal_number, struct failure *failure);
 int process_resize_main(int rows, int columns, struct failure *failure);
+/* Kills and forgets every process but the main one. */
+void process_end_others(void);
+/* The main process's stdio has a new peer: the windows are whole again. Returns what may be sent to it at once. */
+size_t process_main_renew(void);
 /* Frames for a channel that a process owns; 0 when none does. */
 int process_frame(const struct frame *frame);
 /* The host no longer cares: the process is killed and its channel forgotten. 0 when no process owns the channel. */
@@ -122,6 +132,12 @@ void files_serve(uint32_t channel, const char *operation, const struct fields *f
 void files_accounts(uint32_t channel);
 int files_frame(const struct frame *frame);
 void files_cancel(uint32_t channel);
+void files_end_all(void);
+
+/* fork.c: the guest at rest, and what follows. Each answers on the channel. */
+void fork_freeze(uint32_t channel);
+void fork_thaw(uint32_t channel, const struct fields *fields);
+void fork_become(uint32_t channel, const struct fields *fields);
 
 /* report.c */
 void report_stats(uint32_t channel);

@@ -82,3 +82,11 @@ int configure(const struct fields *fields, struct failure *failure)
     configuration.done = 1;
     return 0;
 }
+
+int configure_anew(const struct fields *fields, struct failure *failure)
+{
+    keep(fields);
+    configure_clock(fields);
+    add_entropy(fields_get(fields, "entropy"));
+    return storage_rename(fields, failure);
+}

@@ -192,10 +192,9 @@ void files_serve(uint32_t channel, const char *operation, const struct fields *f
 int files_frame(const struct frame *frame)
 {
     struct relay *relay = find(frame->channel);
-    const unsigned char *bytes = (const unsigned char *)frame->payload;
     if (!relay) return 0;
-    if (frame->type == FRAME_WINDOW && frame->length == 4) {
-        relay->credit += (size_t)bytes[0] << 24 | (size_t)bytes[1] << 16 | (size_t)bytes[2] << 8 | bytes[3];
+    if (frame->type == FRAME_WINDOW) {
+        relay->credit += frame_window(frame);
         proceed(relay);
     } else if (frame->type == FRAME_STDIN) {
         frame_append(&relay->input, FRAME_STDIN, 0, frame->payload, frame->length);
@@ -211,4 +210,9 @@ void files_cancel(uint32_t channel)
     if (!relay) return;
     kill(relay->pid, SIGKILL);
     release(relay);
+}
+
+void files_end_all(void)
+{
+    while (relays) files_cancel(relays->channel);
 }

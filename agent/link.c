@@ -15,6 +15,7 @@ void agent_frame(const struct frame *frame);
 
 static struct watch port;
 static struct buffer incoming, outgoing;
+static int held;
 
 int fail_with(struct failure *failure, const char *code, int status, const char *format, ...)
 {
@@ -48,12 +49,12 @@ static void receive(void)
 
 static void transmit(void)
 {
-    while (outgoing.length) {
+    while (outgoing.length && !held) {
         ssize_t sent = write(port.fd, buffer_head(&outgoing), outgoing.length);
         if (sent <= 0) break;
         buffer_consume(&outgoing, (size_t)sent);
     }
-    loop_change(&port, EPOLLIN | (outgoing.length ? EPOLLOUT : 0));
+    loop_change(&port, EPOLLIN | (outgoing.length && !held ? EPOLLOUT : 0));
 }
 
 static void port_ready(struct watch *watch, uint32_t events)
@@ -106,4 +107,10 @@ void link_flush(void)
         if (poll(&wait, 1, -1) < 0 && errno != EINTR) return;
         transmit();
     }
+}
+
+void link_hold(int on)
+{
+    held = on;
+    if (!on) transmit();
 }

@@ -334,9 +334,7 @@ int process_resize_main(int rows, int columns, struct failure *failure)
 
 static void give_credit(struct process *process, const struct frame *frame)
 {
-    const unsigned char *bytes = (const unsigned char *)frame->payload;
-    if (frame->length != 4) return;
-    process->credit += (size_t)bytes[0] << 24 | (size_t)bytes[1] << 16 | (size_t)bytes[2] << 8 | bytes[3];
+    process->credit += frame_window(frame);
     if (process->ended) return drain(process);
     if (process->out.fd >= 0) loop_change(&process->out, EPOLLIN);
     if (process->err.fd >= 0) loop_change(&process->err, EPOLLIN);
@@ -348,6 +346,27 @@ int process_cancel(uint32_t channel)
     if (!process) return 0;
     /* The main process is ended by signals only, and one that was executed may outlive the interest in it. */
     return 1;
+}
+
+void process_end_others(void)
+{
+    for (struct process *process = processes, *next; process; process = next) {
+        next = process->next;
+        if (process == main_process) continue;
+        if (!process->ended) kill(process->pid, SIGKILL);
+        loop_forget_child(process->pid);
+        release(process);
+    }
+}
+
+size_t process_main_renew(void)
+{
+    if (!main_process) return 0;
+    main_process->credit = WINDOW_BYTES;
+    if (main_process->out.fd >= 0) loop_change(&main_process->out, EPOLLIN);
+    if (main_process->err.fd >= 0) loop_change(&main_process->err, EPOLLIN);
+    size_t waiting = main_process->input.length;
+    return waiting < WINDOW_BYTES ? WINDOW_BYTES - waiting : 0;
 }
 
 int process_frame(const struct frame *frame)

@@ -30,6 +30,12 @@ int frame_peek(const struct buffer *in, struct frame *frame)
     return in->length >= frame_size(frame);
 }
 
+size_t frame_window(const struct frame *frame)
+{
+    const unsigned char *b = (const unsigned char *)frame->payload;
+    return frame->length != 4 ? 0 : (size_t)b[0] << 24 | (size_t)b[1] << 16 | (size_t)b[2] << 8 | b[3];
+}
+
 int fields_parse(struct fields *fields, const struct frame *frame)
 {
     if (frame->length && frame->payload[frame->length - 1] != 0) return -1;

@@ -39,6 +39,9 @@ void frame_append(struct buffer *out, uint8_t type, uint32_t channel, const void
 int frame_peek(const struct buffer *in, struct frame *frame);
 static inline size_t frame_size(const struct frame *frame) { return FRAME_HEADER + (size_t)frame->length; }
 
+/* The bytes that a WINDOW frame gives back; 0 when it is malformed. */
+size_t frame_window(const struct frame *frame);
+
 /* The fields of a control frame: `key=value` strings, each ended by NUL. */
 struct fields {
     const char *data;

@@ -147,6 +147,8 @@ void loop_child(pid_t pid, void (*ended)(void *context, int status), void *conte
     child->context = context;
 }
 
+void loop_forget_child(pid_t pid) { free(child_take(pid)); }
+
 void loop_keep_unknown(int on)
 {
     keeping += on ? 1 : -1;

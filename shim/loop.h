@@ -24,6 +24,8 @@ void loop_close(struct watch *watch);
 
 /* Calls `ended` with the wait status once this child has been reaped, also if that happened already. */
 void loop_child(pid_t pid, void (*ended)(void *context, int status), void *context);
+/* Its end is no longer of interest. */
+void loop_forget_child(pid_t pid);
 /* While launches are pending, ends of children not yet known are kept for loop_child. Nests. */
 void loop_keep_unknown(int on);
 

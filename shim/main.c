@@ -11,6 +11,7 @@
 
 #include "backend.h"
 #include "init.h"
+#include "pressure.h"
 #include "probe.h"
 #include "supervisor.h"
 
@@ -73,6 +74,7 @@ int main(int argc, char **argv)
     /* Bound into a container under this name, it is the container's init. */
     if (!strcmp(slash ? slash + 1 : argv[0], "docker-init")) return init_main(argc, argv);
     if (argc > 1 && !strcmp(argv[1], "probe")) return probe_main(argc, argv);
+    if (argc > 1 && !strcmp(argv[1], "pressure")) return pressure_main(argc, argv);
     const struct backend *backend = NULL;
     for (size_t i = 0; argc > 1 && i < sizeof backends / sizeof *backends; i++)
         if (!strcmp(backends[i]->name, argv[1])) backend = backends[i];

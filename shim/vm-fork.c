@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "vm-store.h"
 #include "vm.h"
 
 static int open_part(const struct fields *machine, const char *name, const char *size_name, int flags, char *why,
@@ -40,7 +41,7 @@ static int check_memory(int fd, char *why, size_t size)
 static int check_state(const struct fields *machine, int fd, char *why, size_t size)
 {
     const char *wanted = fields_get(machine, "state_sum");
-    if (wanted && template_sum(fd, fields_number(machine, "state_bytes", 0)) == strtoull(wanted, NULL, 16)) return 0;
+    if (wanted && store_sum(fd, fields_number(machine, "state_bytes", 0)) == strtoull(wanted, NULL, 16)) return 0;
     snprintf(why, size, "the template's state is damaged: its checksum is wrong");
     return -1;
 }

@@ -36,7 +36,7 @@ static void add_random(struct buffer *fields, const char *key, int count)
     field_add(fields, key, hex);
 }
 
-static void add_time(struct buffer *fields)
+void greet_add_time(struct buffer *fields)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -47,22 +47,30 @@ void vm_resumed(void)
 {
     struct buffer fields = {0};
     field_add(&fields, "op", "clock");
-    add_time(&fields);
+    greet_add_time(&fields);
     struct fields request_fields = {buffer_head(&fields), fields.length};
     link_relay(NULL, &request_fields, 1);
     buffer_free(&fields);
 }
 
-void greet_guest(const struct fields *guest, const struct fields *process, const struct fields *asked)
+static void tell_identity(const char *op, const struct fields *guest)
 {
-    struct buffer fields = {0}, main_fields = {0};
-    field_add(&fields, "op", "configure");
+    struct buffer fields = {0};
+    field_add(&fields, "op", op);
     buffer_append(&fields, guest->data, guest->length);
     add_random(&fields, "entropy", ENTROPY_BYTES);
     add_random(&fields, "fork", FORK_ID_BYTES);
-    add_time(&fields);
+    greet_add_time(&fields);
     link_send(FRAME_OPEN, CHANNEL_LINK, buffer_head(&fields), fields.length);
     buffer_free(&fields);
+}
+
+void greet_anew(const struct fields *guest) { tell_identity("fork", guest); }
+
+void greet_guest(const struct fields *guest, const struct fields *process, const struct fields *asked)
+{
+    struct buffer main_fields = {0};
+    tell_identity("configure", guest);
     if (!process) field_add(&main_fields, "op", "hold");
     else {
         field_add(&main_fields, "op", "start");
@@ -79,7 +87,7 @@ void greet_ahead(void)
     struct buffer fields = {0};
     field_add(&fields, "op", "prepare");
     add_random(&fields, "entropy", ENTROPY_BYTES);
-    add_time(&fields);
+    greet_add_time(&fields);
     link_send(FRAME_OPEN, CHANNEL_LINK, buffer_head(&fields), fields.length);
     buffer_free(&fields);
 }

@@ -28,12 +28,26 @@ struct channel {
 };
 
 static struct watch port;
-static struct buffer incoming, outgoing;
+static struct buffer incoming, outgoing, held;
+static int holding;
 static struct channel *channels;
 static uint32_t last_number = CHANNEL_MAIN;
 static int awaited = -1, arrived;
 /* The size of the frame being handled, as long as it has not been consumed. */
 static size_t handling;
+
+/* `names` have a space before and behind each. */
+static int is_one_of(const char *op, const char *names)
+{
+    const char *found = strstr(names, op);
+    return *op && found && found[-1] == ' ' && found[strlen(op)] == ' ';
+}
+
+enum answers link_answers(const char *op)
+{
+    if (is_one_of(op, " stat stats sync accounts limit ")) return ANSWERS_ONCE;
+    return is_one_of(op, " exec read write changes processes ") ? ANSWERS_STREAM : ANSWERS_NOTHING;
+}
 
 static void transmit(void)
 {
@@ -48,7 +62,19 @@ static void transmit(void)
 void link_send(uint8_t type, uint32_t channel, const void *payload, size_t length)
 {
     if (port.fd < 0) return;
+    frame_append(holding ? &held : &outgoing, type, channel, payload, length);
+    if (!holding) transmit();
+}
+
+void link_hold(void) { holding = 1; }
+
+void link_release(uint8_t type, uint32_t channel, const void *payload, size_t length)
+{
+    holding = 0;
+    if (port.fd < 0) return;
     frame_append(&outgoing, type, channel, payload, length);
+    buffer_append(&outgoing, buffer_head(&held), held.length);
+    buffer_consume(&held, held.length);
     transmit();
 }
 
@@ -141,9 +167,7 @@ static void pass_output(struct channel *channel, const struct frame *frame)
 
 static void take_window(struct channel *channel, const struct frame *frame)
 {
-    const unsigned char *b = (const unsigned char *)frame->payload;
-    if (frame->length != 4) return;
-    channel->window += (size_t)b[0] << 24 | (size_t)b[1] << 16 | (size_t)b[2] << 8 | b[3];
+    channel->window += frame_window(frame);
     feed(channel);
 }
 
@@ -224,5 +248,6 @@ void link_close(void)
     loop_close(&port);
     buffer_free(&incoming);
     buffer_free(&outgoing);
-    handling = 0;
+    buffer_free(&held);
+    handling = holding = 0;
 }

@@ -9,6 +9,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -155,6 +156,19 @@ int machine_start(const struct fields *machine, const char *arguments, const int
     if (qemu < 0) return complain("fork: %s", strerror(errno)), -1;
     loop_child(qemu, ended, &qemu);
     if (helper > 0) loop_child(helper, ended, &helper);
+    return 0;
+}
+
+int machine_connect(int fds[FD_COUNT], int ours[3])
+{
+    for (int i = 0; i < 3; i++) {
+        int pair[2];
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) return -1;
+        ours[i] = pair[0];
+        fds[i] = pair[1];
+    }
+    fcntl(ours[FD_QMP - FD_LINK], F_SETFL, O_NONBLOCK);
+    fcntl(ours[FD_CONSOLE - FD_LINK], F_SETFL, O_NONBLOCK);
     return 0;
 }
 

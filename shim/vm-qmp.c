@@ -1,5 +1,7 @@
+/* QEMU's monitor: commands one after another, each answered once; events in between. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +11,12 @@
 
 #include "vm.h"
 
-/* A command under way. QEMU answers in order; `id` is echoed. */
+/* A command under way. */
 struct command {
     int id, paused;
+    /* Either of those, or neither. */
     struct conn *conn;
+    void (*done)(const char *failure);
     struct command *next;
 };
 
@@ -21,10 +25,46 @@ static struct buffer incoming;
 static struct command *commands;
 static int last_id;
 
-static void send_line(const char *text)
+/* Without a message QEMU closes a descriptor that comes with it; -1 sends none. */
+static void transmit(const char *text, int fd)
 {
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof fd)];
+    } control = {0};
+    struct iovec data = {(char *)text, strlen(text)};
+    struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1};
+    if (fd >= 0) {
+        control.header =
+            (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof fd)};
+        memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
+        message.msg_control = &control;
+        message.msg_controllen = sizeof control;
+    }
     /* The socket's buffer holds hundreds of such lines and QEMU reads them at once. */
-    if (send(monitor.fd, text, strlen(text), MSG_NOSIGNAL) < 0) complain("qmp: %s", strerror(errno));
+    if (sendmsg(monitor.fd, &message, MSG_NOSIGNAL) < 0) complain("qmp: %s", strerror(errno));
+}
+
+static struct command *begin(const char *name, const char *arguments, int fd)
+{
+    char line[1024];
+    struct command *command = xmalloc(sizeof *command), **link = &commands;
+    while (*link) link = &(*link)->next;
+    *command = (struct command){.id = ++last_id};
+    *link = command;
+    snprintf(line, sizeof line, "{\"execute\":\"%s\",\"id\":%d,\"arguments\":{%s}}\n", name, command->id, arguments);
+    transmit(line, fd);
+    return command;
+}
+
+void qmp_run(const char *name, int fd, void (*done)(const char *failure), const char *format, ...)
+{
+    char arguments[768];
+    va_list list;
+    va_start(list, format);
+    vsnprintf(arguments, sizeof arguments, format, list);
+    va_end(list);
+    begin(name, arguments, fd)->done = done;
 }
 
 static void forget(struct conn *conn)
@@ -35,39 +75,64 @@ static void forget(struct conn *conn)
 
 static const struct conn_handler waiting = {.closed = forget};
 
+static void answer_pause(const struct command *command, const char *failure)
+{
+    if (!failure) main_set_paused(command->paused);
+    if (!failure && !command->paused && main_state() == MAIN_RUNNING) vm_resumed();
+    if (!failure && command->paused) vm_stopped();
+    if (!command->conn) return;
+    conn_take(command->conn, NULL, NULL);
+    if (failure) conn_fail(command->conn, "internal", 0, "QEMU refused: %s", failure);
+    else conn_opened(command->conn);
+}
+
+static void answer_done(const struct command *command, const char *failure) { command->done(failure); }
+
+/* The text of a string member, cut off where it is too long; NULL when there is none. */
+static const char *text_member(const char *line, const char *key, char *text, size_t size)
+{
+    const char *at = strstr(line, key);
+    if (!at) return NULL;
+    at += strlen(key);
+    snprintf(text, size, "%.*s", (int)strcspn(at, "\""), at);
+    return text;
+}
+
 static void answered(const char *line)
 {
-    const char *id = strstr(line, "\"id\": ");
+    char reason[300];
+    const char *id = strstr(line, "\"id\": "), *failure = NULL;
     struct command **link = &commands, *command;
     while ((command = *link) && (!id || command->id != atoi(id + 6))) link = &command->next;
     if (!command) return;
     *link = command->next;
-    int failed = strstr(line, "\"error\": {") != NULL;
-    if (!failed) main_set_paused(command->paused);
-    if (!failed && !command->paused && main_state() == MAIN_RUNNING) vm_resumed();
-    if (!failed && command->paused) vm_stopped();
-    if (command->conn) {
-        conn_take(command->conn, NULL, NULL);
-        if (failed) conn_fail(command->conn, "internal", 0, "QEMU refused: %s", line);
-        else conn_opened(command->conn);
+    if (strstr(line, "\"error\": {")) {
+        failure = text_member(line, "\"desc\": \"", reason, sizeof reason);
+        if (!failure) failure = line;
     }
+    if (command->done) answer_done(command, failure);
+    else answer_pause(command, failure);
     free(command);
 }
 
-static void about_migration(const char *line)
+/* The answer to query-migrate: why it failed. */
+static void restore_failed(const char *line)
 {
-    static const char key[] = "\"error-desc\": \"";
-    char reason[200];
-    const char *why = strstr(line, key);
-    if (why) {
-        snprintf(reason, sizeof reason, "%.*s", (int)strcspn(why + strlen(key), "\""), why + strlen(key));
-        return vm_migrated(reason);
-    }
-    if (strstr(line, "\"error\": {")) return vm_migrated(line);
-    if (!strstr(line, "\"MIGRATION\"")) return;
-    if (strstr(line, "\"completed\"")) vm_migrated(NULL);
-    /* The event does not say why. */
-    else if (strstr(line, "\"failed\"")) send_line("{\"execute\":\"query-migrate\",\"id\":\"migration\"}\n");
+    char reason[300];
+    const char *why = text_member(line, "\"error-desc\": \"", reason, sizeof reason);
+    vm_restored(why ? why : "QEMU cannot restore the machine");
+}
+
+static void happened(const char *line)
+{
+    char reason[300];
+    if (strstr(line, "\"MIGRATION\"")) {
+        if (strstr(line, "\"completed\"")) vm_restored(NULL);
+        /* The event does not say why. */
+        else if (strstr(line, "\"failed\"")) transmit("{\"execute\":\"query-migrate\",\"id\":\"restore\"}\n", -1);
+    } else if (strstr(line, "\"BLOCK_JOB_COMPLETED\"") || strstr(line, "\"BLOCK_JOB_CANCELLED\""))
+        checkpoint_disk_copied(strstr(line, "CANCELLED") ? "it was cancelled"
+                                                         : text_member(line, "\"error\": \"", reason, sizeof reason));
 }
 
 static void ready(struct watch *watch, uint32_t events)
@@ -84,73 +149,62 @@ static void ready(struct watch *watch, uint32_t events)
         *end = 0;
         char *line = buffer_head(&incoming);
         size_t size = (size_t)(end - line) + 1;
-        if (strstr(line, "\"migration\"") || strstr(line, "\"MIGRATION\"")) about_migration(line);
+        if (strstr(line, "\"id\": \"restore\"")) restore_failed(line);
+        else if (strstr(line, "\"event\"")) happened(line);
         else if (strstr(line, "\"return\"") || strstr(line, "\"error\"")) answered(line);
         buffer_consume(&incoming, size);
     }
+}
+
+static void ignore(const char *failure)
+{
+    if (failure) complain("qmp: %s", failure);
 }
 
 void qmp_open(int fd)
 {
     monitor = (struct watch){.fd = fd, .ready = ready};
     loop_watch(&monitor, EPOLLIN);
-    send_line("{\"execute\":\"qmp_capabilities\"}\n");
+    qmp_run("qmp_capabilities", -1, ignore, "");
 }
 
 void qmp_pause(struct conn *conn, int paused)
 {
-    char line[128];
-    struct command *command = xmalloc(sizeof *command), **link = &commands;
-    while (*link) link = &(*link)->next;
-    *command = (struct command){.id = ++last_id, .paused = paused, .conn = conn};
-    *link = command;
+    struct command *command = begin(paused ? "stop" : "cont", "", -1);
+    command->paused = paused;
+    command->conn = conn;
     if (conn) conn_take(conn, &waiting, command);
-    snprintf(line, sizeof line, "{\"execute\":\"%s\",\"id\":%d}\n", paused ? "stop" : "cont", command->id);
-    send_line(line);
 }
 
-/* Hands QEMU a descriptor under the name `state`: for what goes out it takes no number. */
-static void give_state(int state)
+/* The command was made for Xen, where others save the memory; it is in every QEMU and leaves out just what we keep in
+ * files of our own. QEMU takes only a descriptor that is open for no more than it asks for. */
+void qmp_save(int state, void (*done)(const char *failure))
 {
-    static char text[] = "{\"execute\":\"getfd\",\"id\":\"migration\",\"arguments\":{\"fdname\":\"state\"}}\n";
-    union {
-        struct cmsghdr header;
-        char room[CMSG_SPACE(sizeof state)];
-    } control = {0};
-    struct iovec data = {text, sizeof text - 1};
-    struct msghdr message = {
-        .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
-    control.header =
-        (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof state)};
-    memcpy(CMSG_DATA(&control.header), &state, sizeof state);
-    if (sendmsg(monitor.fd, &message, MSG_NOSIGNAL) < 0) complain("qmp: %s", strerror(errno));
+    qmp_run("add-fd", state, ignore, "\"fdset-id\":%d", FD_STATE);
+    qmp_run("xen-save-devices-state", -1, done, "\"filename\":\"/dev/fdset/%d\",\"live\":false", FD_STATE);
+    qmp_run("remove-fd", -1, ignore, "\"fdset-id\":%d", FD_STATE);
 }
 
-/* Guest memory is a file that both sides map: all but that is transferred. QEMU takes the commands one by one. */
-static void allow_migration(void)
+static void restoring(const char *failure)
 {
-    send_line("{\"execute\":\"migrate-set-capabilities\",\"id\":\"migration\",\"arguments\":{\"capabilities\":["
-              "{\"capability\":\"x-ignore-shared\",\"state\":true},{\"capability\":\"events\",\"state\":true}]}}\n");
-}
-
-void qmp_save(int state)
-{
-    allow_migration();
-    give_state(state);
-    send_line("{\"execute\":\"migrate\",\"id\":\"migration\",\"arguments\":{\"uri\":\"fd:state\"}}\n");
+    if (failure) vm_restored(failure);
 }
 
 void qmp_restore(void)
 {
-    char line[128];
-    allow_migration();
-    snprintf(line, sizeof line,
-             "{\"execute\":\"migrate-incoming\",\"id\":\"migration\",\"arguments\":{\"uri\":\"fd:%d\"}}\n", FD_STATE);
-    send_line(line);
+    qmp_run("migrate-set-capabilities", -1, restoring,
+            "\"capabilities\":[{\"capability\":\"events\",\"state\":true}]");
+    qmp_run("migrate-incoming", -1, restoring, "\"uri\":\"fd:%d\"", FD_STATE);
 }
 
 void qmp_close(void)
 {
     loop_close(&monitor);
     buffer_free(&incoming);
+    while (commands) {
+        struct command *command = commands;
+        commands = command->next;
+        if (command->conn) conn_take(command->conn, NULL, NULL), conn_end(command->conn);
+        free(command);
+    }
 }

@@ -1,27 +1,25 @@
-/* A machine booted to be copied: its memory and its state are files without a name that the kernel seals when they are
- * complete. From then on nothing can write to them or take pages out of them, neither a fork's QEMU nor root; and when
- * this shim, their keeper, ends, they are gone. */
+/* A machine booted to be copied, or a checkpoint that is: its memory and its state are files without a name that the
+ * kernel seals when they are complete. From then on nothing can write to them or take pages out of them, neither a
+ * fork's QEMU nor root; and when this shim, their keeper, ends, they are gone. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "vm-store.h"
 #include "vm.h"
 
 /* Between two looks at the guest's clock. Meanwhile it comes to rest. */
 #define CLOCK_WAIT_MS 2000
 #define MOST_DRIFT_PER_MILLION 5000
 #define SETTLE_MS 100
-#define SUM_START 14695981039346656037ULL
-#define SUM_FACTOR 1099511628211ULL
 
-static int memory = -1, state = -1;
+static struct store kept = {-1, -1};
 static int looks;
 
 struct look {
@@ -31,25 +29,11 @@ static struct look first, second;
 
 int template_files(const struct fields *machine, int fds[FD_COUNT])
 {
-    memory = memfd_create("berth-template", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    state = memfd_create("berth-template-state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (memory < 0 || state < 0 || ftruncate(memory, fields_number(machine, "memory_bytes", 0)) < 0)
-        return complain("the template's memory: %s", strerror(errno)), -1;
-    fds[FD_MEMORY - FD_LINK] = memory;
+    kept.memory = store_make("berth-template", fields_number(machine, "memory_bytes", 0));
+    kept.state = store_make("berth-template-state", 0);
+    if (kept.memory < 0 || kept.state < 0) return complain("the template's memory: %s", strerror(errno)), -1;
+    fds[FD_MEMORY - FD_LINK] = kept.memory;
     return 0;
-}
-
-unsigned long long template_sum(int fd, long long length)
-{
-    unsigned char data[16384];
-    unsigned long long sum = SUM_START;
-    for (long long at = 0; at < length;) {
-        ssize_t got = pread(fd, data, sizeof data, at);
-        if (got <= 0) return 0;
-        for (ssize_t i = 0; i < got; i++) sum = (sum ^ data[i]) * SUM_FACTOR;
-        at += got;
-    }
-    return sum;
 }
 
 static long long now_ns(void)
@@ -77,10 +61,31 @@ static long long drift(void)
     return off <= unsure ? 0 : (off - unsure) * 1000000 / host;
 }
 
+static void keep_due(void *context);
+
+static void saved(const char *failure)
+{
+    if (main_state() != MAIN_STARTING) return;
+    if (failure) return main_failed("unavailable", 0, failure);
+    /* Not from within what reads from the machine. */
+    loop_after(0, keep_due, NULL);
+}
+
+static void stopped(const char *failure)
+{
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", kept.state);
+    int state = failure ? -1 : open(path, O_WRONLY | O_CLOEXEC);
+    if (state < 0) return saved(failure ? failure : strerror(errno));
+    qmp_save(state, saved);
+    close(state);
+}
+
+/* It stays stopped: memory and state are of one moment. */
 static void save(void *context)
 {
     (void)context;
-    qmp_save(state);
+    qmp_run("stop", -1, stopped, "");
 }
 
 static void check_clock(void)
@@ -108,33 +113,6 @@ void template_frame(const struct frame *frame)
     else loop_after(CLOCK_WAIT_MS, look_at_clock, &second);
 }
 
-static int seal(int fd) { return fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL); }
-
-/* A name in DIR by which other shims open what this one keeps. */
-static int publish(const char *name, int fd)
-{
-    char target[64];
-    snprintf(target, sizeof target, "/proc/%d/fd/%d", getpid(), fd);
-    unlink(name);
-    return symlink(target, name);
-}
-
-static int keep(void)
-{
-    struct stat state_info, memory_info;
-    char number[32];
-    if (seal(memory) < 0 || seal(state) < 0 || fstat(state, &state_info) < 0 || fstat(memory, &memory_info) < 0 ||
-        publish("memory", memory) < 0 || publish("state", state) < 0)
-        return -1;
-    snprintf(number, sizeof number, "%lld", (long long)state_info.st_size);
-    main_note("state_bytes", number);
-    snprintf(number, sizeof number, "%016llx", template_sum(state, state_info.st_size));
-    main_note("state_sum", number);
-    snprintf(number, sizeof number, "%lld", (long long)memory_info.st_blocks * 512);
-    main_note("held_bytes", number);
-    return 0;
-}
-
 static void keep_due(void *context)
 {
     (void)context;
@@ -144,15 +122,55 @@ static void keep_due(void *context)
     console_close();
     qmp_close();
     link_close();
-    if (keep() == 0) return main_held();
+    if (store_publish(&kept, main_note) == 0) return main_held();
     snprintf(message, sizeof message, "the template cannot be kept: %s", strerror(errno));
     main_failed("unavailable", 0, message);
 }
 
-void template_saved(const char *failure)
+/* One of the parts of a checkpoint, with the sum that it had when it was written. */
+static int open_part(const struct fields *machine, const char *name, long long *size, const char **damage)
 {
-    if (main_state() != MAIN_STARTING) return;
-    if (failure) return main_failed("unavailable", 0, failure);
-    /* Not from within what reads from the machine. */
-    loop_after(0, keep_due, NULL);
+    char key[32];
+    unsigned long long sum;
+    const char *path = fields_get(machine, name), *wanted;
+    struct stat info;
+    int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    snprintf(key, sizeof key, "%s_bytes", name);
+    *size = fields_number(machine, key, -1);
+    snprintf(key, sizeof key, "%s_sum", name);
+    wanted = fields_get(machine, key);
+    if (fd < 0 || fstat(fd, &info) < 0) *damage = strerror(errno);
+    else if (info.st_size != *size) *damage = "it has another size than when it was written";
+    else if (store_copy(fd, -1, *size, &sum) < 0) *damage = strerror(errno);
+    else if (!wanted || sum != strtoull(wanted, NULL, 16)) *damage = "its checksum is wrong";
+    else return fd;
+    if (fd >= 0) close(fd);
+    return -1;
+}
+
+static int load_part(const struct fields *machine, const char *name, const char *kept_as, int *copy,
+                     char *message, size_t room)
+{
+    long long size;
+    unsigned long long sum;
+    const char *damage = NULL;
+    int fd = open_part(machine, name, &size, &damage);
+    if (fd >= 0 && copy && ((*copy = store_make(kept_as, size)) < 0 || store_copy(fd, *copy, size, &sum) < 0))
+        damage = strerror(errno);
+    if (fd >= 0) close(fd);
+    if (!damage) return 0;
+    snprintf(message, room, "the checkpoint's %s cannot be used: %s", name + strlen("saved_"), damage);
+    return -1;
+}
+
+void template_load(const struct fields *machine)
+{
+    char message[400];
+    if (load_part(machine, "saved_memory", "berth-checkpoint", &kept.memory, message, sizeof message) < 0 ||
+        load_part(machine, "saved_state", "berth-checkpoint-state", &kept.state, message, sizeof message) < 0 ||
+        load_part(machine, "saved_disk", NULL, NULL, message, sizeof message) < 0)
+        return main_failed("unavailable", 0, message);
+    if (store_publish(&kept, main_note) == 0) return main_held();
+    snprintf(message, sizeof message, "the checkpoint cannot be loaded: %s", strerror(errno));
+    main_failed("unavailable", 0, message);
 }

@@ -3,11 +3,9 @@
 #include "vm.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,13 +23,16 @@ static int holding, greeted, launched, over, unresponsive, boot_timer, kill_time
 static int is_template, tried_fork, restoring, replacing;
 /* A machine that waits, stopped, for the instance it is to be; and one that has become it. */
 static int pooled, claimed;
+/* A copy of a machine whose workload runs: there is nothing that could take its place. */
+static int resumed;
 static size_t window = WINDOW_BYTES, owed;
 
 static int prepare(void)
 {
     if (vm_read_fields("vm.machine", &machine) == 0 && vm_read_fields("vm.guest", &guest) == 0 &&
         vm_read_fields("vm.main", &process) == 0)
-        return is_template = fields_flag(&machine, "template"), pooled = fields_flag(&machine, "pooled"), 0;
+        return is_template = fields_flag(&machine, "template"), pooled = fields_flag(&machine, "pooled"),
+               resumed = fields_flag(&machine, "resumed"), 0;
     complain("the machine's description: %s", strerror(errno));
     return -1;
 }
@@ -53,7 +54,7 @@ static void replace_due(void *context)
 /* Whether the machine was a fork that could not be made: then one that boots takes its place. */
 static int replace(const char *why)
 {
-    if (!restoring || pooled) return replacing;
+    if (!restoring || pooled || resumed) return replacing;
     complain("the fork failed, the machine boots instead: %s", why);
     main_note("fork_failure", why);
     loop_cancel(boot_timer);
@@ -121,32 +122,20 @@ static int choose_origin(int fds[FD_COUNT])
 {
     char why[256];
     if (is_template) return template_files(&machine, fds);
-    if (restoring || !fields_get(&machine, "fork") || tried_fork) return 0;
+    if (restoring || !fields_get(&machine, "fork") || tried_fork) return memory_make(&machine, fds);
     tried_fork = 1;
     if (fork_open(&machine, fds, why, sizeof why) == 0) return restoring = 1, 0;
+    if (resumed) return complain("%s", why), -1;
     complain("the fork failed, the machine boots instead: %s", why);
     main_note("fork_failure", why);
-    return 0;
-}
-
-static int connect_machine(int fds[FD_COUNT], int ours[3])
-{
-    for (int i = 0; i < 3; i++) {
-        int pair[2];
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) return -1;
-        ours[i] = pair[0];
-        fds[i] = pair[1];
-    }
-    fcntl(ours[FD_QMP - FD_LINK], F_SETFL, O_NONBLOCK);
-    fcntl(ours[FD_CONSOLE - FD_LINK], F_SETFL, O_NONBLOCK);
-    return 0;
+    return memory_make(&machine, fds);
 }
 
 static void launch(void)
 {
     int fds[FD_COUNT], ours[3];
     memset(fds, -1, sizeof fds);
-    if (connect_machine(fds, ours) < 0 || choose_origin(fds) < 0)
+    if (machine_connect(fds, ours) < 0 || choose_origin(fds) < 0)
         return give_up(EXIT_LOST, "start-failed", "no sockets or files for the machine; see shim.err");
     int started = machine_start(&machine, restoring ? "fork" : "qemu", fds);
     for (int i = 0; i < FD_COUNT; i++)
@@ -163,6 +152,7 @@ static void launch(void)
 static void begin(const struct fields *fields, int hold)
 {
     holding = hold;
+    if (is_template && fields_get(&machine, "saved_memory")) return template_load(&machine);
     if (fields) buffer_append(&request, fields->data, fields->length);
     if (machine_pid() <= 0) return launch();
     /* It is all there, and has only to be told. */
@@ -179,6 +169,10 @@ static void greet(void)
     if (pooled) {
         greeted = 1;
         return greet_ahead();
+    }
+    if (resumed) {
+        greeted = 1;
+        return greet_anew(&guest);
     }
     struct fields asked = {request.data ? buffer_head(&request) : NULL, request.length};
     greeted = 1;
@@ -197,7 +191,8 @@ static void refused(const struct frame *frame)
         message = fields_get(&fields, "message");
         status = (int)fields_number(&fields, "status", 0);
     }
-    if (frame->channel == CHANNEL_LINK && replace(message ? message : "the guest failed")) return;
+    /* What is refused of a guest that runs concerns whoever asked for it, and nobody may be left who did. */
+    if (frame->channel == CHANNEL_LINK && (launched || replace(message ? message : "the guest failed"))) return;
     over = 1;
     main_failed(code ? code : "internal", status, message ? message : "the guest failed");
 }
@@ -235,19 +230,28 @@ static void main_end(const struct frame *frame)
 
 static void more_window(const struct frame *frame)
 {
-    const unsigned char *b = (const unsigned char *)frame->payload;
-    if (frame->length != 4) return;
-    window += (size_t)b[0] << 24 | (size_t)b[1] << 16 | (size_t)b[2] << 8 | b[3];
+    window += frame_window(frame);
     main_input_ready();
 }
 
-/* The state has been saved, or restored: the agent of a fork has said its hello long ago. */
-void vm_migrated(const char *failure)
+/* The agent of a fork has said its hello long ago. */
+void vm_restored(const char *failure)
 {
-    if (is_template) return template_saved(failure);
     if (!restoring || greeted) return;
     if (failure) return give_up(EXIT_LOST, "start-failed", failure);
     greet();
+}
+
+/* Its process runs already: only who watches it is new. */
+static void taken_over(const struct frame *frame)
+{
+    struct fields fields;
+    if (!restoring || fields_parse(&fields, frame) < 0) return;
+    restoring = 0;
+    loop_cancel(boot_timer);
+    window = (size_t)fields_number(&fields, "window", WINDOW_BYTES);
+    main_note("boot", "restore");
+    launched_now();
 }
 
 /* From here on the guest is this one, and none other can take its place. */
@@ -282,13 +286,14 @@ static void become(struct conn *conn, const struct fields *fields)
 static void link_frame(const struct frame *frame)
 {
     if (frame->type != FRAME_OPENED) return;
+    if (greeted && resumed) return taken_over(frame);
     if (greeted) return configured();
     greet();
 }
 
 void vm_link_frame(const struct frame *frame)
 {
-    if (replacing) return;
+    if (replacing || checkpoint_frame(frame)) return;
     if (frame->type == FRAME_FAIL) return refused(frame);
     if (is_template) {
         loop_cancel(boot_timer);
@@ -344,25 +349,21 @@ static size_t input(const char *data, size_t length)
     return size;
 }
 
-/* `names` have a space before and behind each. */
-static int is_one_of(const char *op, const char *names)
-{
-    const char *found = strstr(names, op);
-    return *op && found && found[-1] == ' ' && found[strlen(op)] == ' ';
-}
-
 static int operation(struct conn *conn, const char *op, const struct fields *fields)
 {
-    static const char one_shot[] = " stat stats sync accounts limit ", streams[] = " exec read write changes processes ";
-    int pausing = !strcmp(op, "pause") || !strcmp(op, "resume");
+    enum answers answers = link_answers(op);
+    int pausing = !strcmp(op, "pause") || !strcmp(op, "resume"), capturing = !strcmp(op, "checkpoint");
     if (pooled && !strcmp(op, "become")) return become(conn, fields), 0;
-    if (!pausing && !is_one_of(op, one_shot) && !is_one_of(op, streams)) return -1;
+    if (!pausing && !capturing && answers == ANSWERS_NOTHING) return -1;
     enum main_state state = main_state();
-    if (state != MAIN_RUNNING && state != MAIN_PAUSED && (state != MAIN_HELD || pausing))
+    if (state != MAIN_RUNNING && state != MAIN_PAUSED && (state != MAIN_HELD || pausing || capturing))
         return conn_fail(conn, "invalid-state", 0, "the instance is not running"), 0;
+    if (pausing && checkpoint_under_way())
+        return conn_fail(conn, "conflict", 0, "a checkpoint is being made of the instance; try again"), 0;
     if (pausing) return qmp_pause(conn, !strcmp(op, "pause")), 0;
     if (state == MAIN_PAUSED) return conn_fail(conn, "conflict", 0, "the instance is paused"), 0;
-    link_relay(conn, fields, is_one_of(op, one_shot));
+    if (capturing) return checkpoint_begin(conn, fields, &machine), 0;
+    link_relay(conn, fields, answers == ANSWERS_ONCE);
     return 0;
 }
 

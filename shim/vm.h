@@ -29,12 +29,18 @@ enum machine_fd {
 void greet_guest(const struct fields *guest, const struct fields *process, const struct fields *asked);
 /* A guest that does not know yet who it is to be: make everything ready. */
 void greet_ahead(void);
+/* A guest that was somebody else until now. */
+void greet_anew(const struct fields *guest);
+/* The time and 64 bytes of randomness are for the guest to set its clock and generator by. */
+void greet_add_time(struct buffer *fields);
 /* Reads a file of fields whole; 0, or -1 with errno. The fields live for ever. */
 int vm_read_fields(const char *path, struct fields *fields);
 
 /* vm-machine.c: QEMU, what it needs around it, and their end. `arguments` is the field with the command line; `fds` has
  * what is open already by number less FD_LINK, and -1 for what is to be opened by its field or left out. */
 int machine_start(const struct fields *machine, const char *arguments, const int fds[FD_COUNT]);
+/* Sockets for what QEMU speaks on: its ends by number in `fds`, ours in the same order. 0, or -1. */
+int machine_connect(int fds[FD_COUNT], int ours[3]);
 pid_t machine_pid(void);
 /* Ends everything at once and waits until it is gone. */
 void machine_kill(void);
@@ -49,10 +55,16 @@ void vm_machine_ended(const char *what, int status);
 int shares_start(const struct fields *machine, pid_t *pid);
 
 /* vm-link.c: frames to and from the agent. */
+/* How the agent answers an operation: by one frame, or by frames up to EXIT or FAIL. */
+enum answers { ANSWERS_NOTHING, ANSWERS_ONCE, ANSWERS_STREAM };
+enum answers link_answers(const char *op);
 void link_open(int fd);
 void link_send(uint8_t type, uint32_t channel, const void *payload, size_t length);
 /* Opens a channel for an operation and relays between it and the connection; NULL: nobody wants to know. */
 void link_relay(struct conn *conn, const struct fields *fields, int one_shot);
+/* Keeps what is sent from now on; then sends it, behind what is sent first. */
+void link_hold(void);
+void link_release(uint8_t type, uint32_t channel, const void *payload, size_t length);
 /* Gives back what the agent may send on the main channel. */
 void link_credit(uint32_t channel, size_t bytes);
 /* Waits for a frame on channel 0, dropping all others; 0, or -1 when it did not come in time. */
@@ -71,10 +83,15 @@ void qmp_pause(struct conn *conn, int paused);
 void vm_resumed(void);
 /* The guest stands still. */
 void vm_stopped(void);
-/* Saves the machine's state to a file, or restores it from FD_STATE; vm_migrated tells the end: NULL, or what failed. */
-void qmp_save(int state);
+/* Sends a command whose arguments are the members of a JSON object, with a descriptor unless that is -1. `done` is called
+ * with NULL or what QEMU says is wrong. */
+void qmp_run(const char *name, int fd, void (*done)(const char *failure), const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Saves the state of the devices of a machine that is stopped to a descriptor open for nothing but writing. */
+void qmp_save(int state, void (*done)(const char *failure));
+/* Restores it from FD_STATE; vm_restored tells the end: NULL, or what failed. */
 void qmp_restore(void);
-void vm_migrated(const char *failure);
+void vm_restored(const char *failure);
 /* Forget a machine that is gone: another one is to be started in its place. */
 void qmp_close(void);
 void link_close(void);
@@ -83,9 +100,24 @@ void console_close(void);
 /* vm-template.c: a machine saved when its agent is ready, kept in files that nobody can change any more. */
 int template_files(const struct fields *machine, int fds[FD_COUNT]);
 void template_frame(const struct frame *frame);
-void template_saved(const char *failure);
-/* How files are told to be damaged: it protects from accidents, not from attackers, who cannot reach them. */
-unsigned long long template_sum(int fd, long long length);
+/* In place of booting: memory and state come from the files of a checkpoint. */
+void template_load(const struct fields *machine);
+
+/* vm-memory.c: the memory of a machine, that of QEMU's process. All return 0, or -1 with errno. */
+/* For a machine that boots: a file of its own, in which it is found when it is to be captured. */
+int memory_make(const struct fields *machine, int fds[FD_COUNT]);
+/* What cannot change any more of what it began with; no need to stop it for that. */
+int memory_copy_origin(pid_t qemu, int to);
+/* All the rest; it must be stopped. */
+int memory_copy(pid_t qemu, int to);
+
+/* vm-checkpoint.c: a running machine is captured and goes on. */
+void checkpoint_begin(struct conn *conn, const struct fields *fields, const struct fields *machine);
+/* Whether the frame belongs to it. */
+int checkpoint_frame(const struct frame *frame);
+/* The event of QEMU: NULL, or why it failed. */
+void checkpoint_disk_copied(const char *failure);
+int checkpoint_under_way(void);
 
 /* vm-pool.c: a machine that waits for an instance goes over to one: DIR becomes another folder. 0, or -1 and answered. */
 int pool_become(struct conn *conn, const struct fields *fields);

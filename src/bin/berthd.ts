@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createCompare } from '../compare/index.ts';
 import { createContainerDriver } from '../drivers/container/index.ts';
 import { createVmDriver } from '../drivers/vm/index.ts';
-import { type Engine, openEngine } from '../engine/index.ts';
+import { ConfigStore, type Engine, openEngine } from '../engine/index.ts';
 import { openImageStore } from '../images/index.ts';
 import { runDaemon } from '../server/index.ts';
 import { readSettings } from './settings.ts';
@@ -17,6 +17,7 @@ const program = (name: string) => join(settings.libexec, name);
 
 const status = await runDaemon({ ...settings, version: VERSION }, async (log) => {
   let engine: Engine | undefined;
+  const config = await ConfigStore.open(root);
   const images = await openImageStore({
     root: join(root, 'images'),
     unpackPath: program('berth-unpack'),
@@ -28,11 +29,12 @@ const status = await runDaemon({ ...settings, version: VERSION }, async (log) =>
     createVmDriver({
       ...{ shimPath, agentPath: program('berth-agent') },
       ...{ kernelDir, verdictDir: kernelDir, cacheDir: join(root, 'vm') },
+      config: () => config.get(),
     }),
   ];
   engine = await openEngine({ root, images, drivers, log });
   const compare = createCompare({ engine, images, benchPath: program('berth-bench'), stateDir: root });
-  return { engine, images, compare };
+  return { engine, images, compare, config };
 });
 // Supervisors that we are still connected to go on without us.
 process.exit(status);

@@ -42,6 +42,7 @@ const unpause = entry('Resume paused workloads', () => import('./commands/unpaus
 const rename = entry('Give a workload another name', () => import('./commands/rename.ts'));
 const update = entry('Change limits of workloads', () => import('./commands/update.ts'));
 const cp = entry('Copy files between a workload and the host', () => import('./commands/cp.ts'));
+const commit = entry("Make an image from a workload's files", () => import('./commands/commit.ts'));
 const diff = entry("Show changes to a workload's files", () => import('./commands/diff.ts'));
 const port = entry('Show published ports of a workload', () => import('./commands/port.ts'));
 const exportCommand = entry(
@@ -68,6 +69,34 @@ const pull = entry('Fetch an image from a registry', () => import('./commands/pu
 const imageInspect = entry('Show all details of images', () => import('./commands/image-inspect.ts'));
 const imagePrune = entry('Remove images that no workload uses', () => import('./commands/image-prune.ts'));
 const imageCreate = entry('Make a base image without a registry', () => import('./commands/image-create.ts'));
+
+const fork = entry(
+  'Make copies of a running virtual machine that go on where it is',
+  () => import('./commands/fork.ts'),
+);
+
+const checkpointCommands = {
+  create: entry(
+    'Keep the running state of a virtual machine',
+    () => import('./commands/checkpoint-create.ts'),
+  ),
+  ls: entry('List checkpoints', () => import('./commands/checkpoint-ls.ts')),
+  rm: entry('Remove checkpoints', () => import('./commands/checkpoint-rm.ts')),
+  restore: entry(
+    'Make workloads that go on where a checkpoint was taken',
+    () => import('./commands/checkpoint-restore.ts'),
+  ),
+};
+
+const configCommands = {
+  ls: entry('List the settings of the daemon', () => import('./commands/config-ls.ts')),
+  get: entry('Print a setting of the daemon', () => import('./commands/config-get.ts')),
+  set: entry('Change a setting of the daemon', () => import('./commands/config-set.ts')),
+  unset: entry(
+    'Give settings of the daemon their defaults again',
+    () => import('./commands/config-unset.ts'),
+  ),
+};
 
 const volumeCommands = {
   create: entry('Create a volume', () => import('./commands/volume-create.ts')),
@@ -117,10 +146,12 @@ export const commands: Readonly<Record<string, Entry>> = {
   stats,
   pause,
   unpause,
+  fork,
   rename,
   update,
   cp,
   diff,
+  commit,
   port,
   export: exportCommand,
   images,
@@ -163,6 +194,7 @@ export const groups: Readonly<Record<string, Group>> = {
       update,
       cp,
       diff,
+      commit,
       port,
       export: exportCommand,
       prune: containerPrune,
@@ -184,8 +216,10 @@ export const groups: Readonly<Record<string, Group>> = {
       pull,
     },
   },
+  checkpoint: { summary: 'Keep and restore running state of virtual machines', commands: checkpointCommands },
   volume: { summary: 'Manage volumes', commands: volumeCommands },
   network: { summary: 'Look at networks', commands: networkCommands },
+  config: { summary: 'Settings of the daemon', commands: configCommands },
   system: { summary: 'Manage the daemon', commands: { df: systemDf, prune: systemPrune, info, events } },
 };
 

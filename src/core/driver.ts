@@ -21,6 +21,13 @@ export interface Driver {
   probe(): Promise<DriverProbe>;
   /** Prepares everything, starts nothing, and leaves no trace when it fails. */
   create(spec: InstanceSpec, signal?: AbortSignal): Promise<Instance>;
+  /**
+   * As `create`, but its first start goes on where `origin` was captured, in the process that ran there; later starts are
+   * ordinary ones on the disk it has by then. The origin must stay open until that first start.
+   */
+  readonly restore?: (spec: InstanceSpec, origin: Origin) => Promise<Instance>;
+  /** Opens what `Checkpointing.save` wrote; fails with `unavailable` when it is damaged or from another machine. */
+  readonly openCheckpoint?: (dir: string) => Promise<Origin>;
   /** Takes over what an earlier daemon made from this spec, whatever state it is in by now. */
   adopt(spec: InstanceSpec): Promise<Instance>;
   /** Ends what it keeps for later starts and resolves when that is gone; instances live on. Nothing is called afterwards. */
@@ -81,6 +88,7 @@ export interface Instance {
   readonly release?: () => void;
   readonly exec?: Exec;
   readonly pausing?: Pausing;
+  readonly checkpointing?: Checkpointing;
   readonly stats?: () => Promise<InstanceStats>;
   readonly processes?: (psArgs: readonly string[]) => Promise<ProcessTable>;
   readonly files?: Files;
@@ -99,6 +107,27 @@ export interface ExecProcess extends ProcessIo {
   /** As seen on the host for a container, inside the guest for a VM. */
   readonly pid: number;
   kill(signal: number): Promise<void>;
+}
+
+/** A captured running state that instances can go on from, any number of them, until it is disposed. */
+export interface Origin extends AsyncDisposable {
+  /** How long the instance stood still for it; absent when that was long ago. */
+  readonly pauseMs?: number;
+}
+
+/** What a saved running state takes. */
+export interface SavedState {
+  readonly pauseMs: number;
+  /** On the host's disk, holes not counted. */
+  readonly sizeBytes: number;
+}
+
+/** Capturing memory, devices and disk of a running instance as they are at one moment; it goes on. */
+export interface Checkpointing {
+  /** Into the empty folder `dir`, which must be on the file system of the instance's own; whole and flushed to the disk at the end. */
+  save(dir: string): Promise<SavedState>;
+  /** For copies that are made at once; the folder is used until it is disposed. */
+  capture(dir: string): Promise<Origin>;
 }
 
 export interface Pausing {

@@ -99,6 +99,8 @@ export interface ImageStore {
   save(references: readonly string[]): Promise<Readable>;
   /** Makes a one-layer image of a root file system's tar. */
   import(tar: Readable, options: ImportOptions): Promise<Image>;
+  /** Makes an image with one more layer, the tar's. */
+  commit(base: Image, tar: AsyncIterable<Uint8Array>, options: CommitOptions): Promise<Image>;
   /** Makes a base image from the machine itself, without a registry. */
   createBase(options: BaseOptions): Promise<Image>;
   tag(source: string, target: string): Promise<void>;
@@ -125,6 +127,18 @@ export interface ImportOptions {
   /** Dockerfile instructions that change the configuration: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, USER, VOLUME, WORKDIR, STOPSIGNAL. */
   readonly changes: readonly string[];
   readonly platform?: string;
+}
+
+export interface CommitOptions {
+  readonly reference?: string;
+  readonly message?: string;
+  readonly author?: string;
+  /** For the history. */
+  readonly createdBy: string;
+  /** The new image's, before the changes. */
+  readonly config: ImageRunConfig;
+  /** Dockerfile instructions, as in ImportOptions. */
+  readonly changes: readonly string[];
 }
 
 export interface BaseOptions {

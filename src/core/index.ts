@@ -3,6 +3,7 @@
 // Invariant: every other room may import this one, and this one imports none.
 
 export * from './capabilities.ts';
+export * from './config.ts';
 export * from './driver.ts';
 export * from './errors.ts';
 export * from './image.ts';

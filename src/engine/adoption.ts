@@ -3,6 +3,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BerthError, errorMessage, type Instance } from '../core/index.ts';
+import { endInstance } from './checkpoints/copies.ts';
 import type { EngineContext } from './context.ts';
 import { readRecord, type WorkloadRecord } from './records.ts';
 import { removeVolumes, removeWorkload } from './removal.ts';
@@ -56,7 +57,7 @@ async function adoptFolder(ctx: EngineContext, id: string): Promise<Workload | u
 
 async function undo(ctx: EngineContext, record: WorkloadRecord, volumes: boolean): Promise<void> {
   const instance = await adoptInstance(ctx, record);
-  await instance.remove();
+  await endInstance(instance);
   await ctx.trash.discard(record.instance.dir);
   if (volumes) await removeVolumes(ctx, record.anonymousVolumes);
 }

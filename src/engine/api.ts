@@ -6,10 +6,13 @@ import type { Readable } from 'node:stream';
 import type {
   AttachOptions,
   BerthEvent,
+  CommitOptions,
   DriverProbe,
   ExitStatus,
   FileChange,
   FileStat,
+  Image,
+  ImageRunConfig,
   ImagesInUse,
   InstanceStats,
   Isolation,
@@ -66,11 +69,20 @@ export interface Workloads {
   writeArchive(reference: string, path: string, tar: Readable, options: WriteOptions): Promise<void>;
   /** A tar of the whole root file system. */
   export(reference: string): Promise<Readable>;
+  /** An image of its file system as it is now, running or not. */
+  commit(reference: string, request: CommitRequest): Promise<Image>;
   prune(
     filter: (view: WorkloadView) => boolean,
   ): Promise<{ readonly removed: readonly string[]; readonly reclaimedBytes: number }>;
   /** Bytes in the writable layer. */
   writableBytes(reference: string): Promise<number>;
+}
+
+export interface CommitRequest extends Omit<CommitOptions, 'createdBy' | 'config'> {
+  /** Halt a running container meanwhile; a VM goes on. */
+  readonly pause: boolean;
+  /** In place of what the workload runs with. */
+  readonly config?: ImageRunConfig;
 }
 
 export interface WorkloadUpdate {
@@ -130,6 +142,43 @@ export interface Execs {
   resize(id: string, size: TerminalSize): Promise<void>;
 }
 
+/** A kept running state. */
+export interface Checkpoint {
+  readonly id: string;
+  readonly name: string;
+  readonly createdAt: string;
+  /** What it was captured of, which may be gone. */
+  readonly workloadId: string;
+  readonly workloadName: string;
+  readonly image: string;
+  /** How long that stood still. */
+  readonly pauseMs: number;
+  readonly sizeBytes: number;
+}
+
+export interface CopyOptions {
+  /** How many; default 1. */
+  readonly count?: number;
+  /** The name of the only one, or what the names of several begin with; default: the source's. */
+  readonly name?: string;
+}
+
+/** Running states, of isolations that can capture them; of others every call fails with `unsupported` and says what to do. */
+export interface Checkpoints {
+  create(reference: string, options?: { readonly name?: string }): Promise<Checkpoint>;
+  /** Newest first. */
+  list(): readonly Checkpoint[];
+  get(reference: string): Checkpoint;
+  remove(reference: string): Promise<void>;
+  /** New workloads that go on where the checkpoint was taken: their ids, when all run; on failure none is left. */
+  restore(reference: string, options?: CopyOptions): Promise<readonly string[]>;
+  /** The same straight from a running workload, which goes on. */
+  fork(
+    reference: string,
+    options?: CopyOptions,
+  ): Promise<{ readonly ids: readonly string[]; readonly pauseMs: number }>;
+}
+
 export interface Volume {
   readonly name: string;
   readonly mountpoint: string;
@@ -167,6 +216,7 @@ export interface Events {
 export interface Engine {
   readonly workloads: Workloads;
   readonly execs: Execs;
+  readonly checkpoints: Checkpoints;
   readonly volumes: Volumes;
   readonly events: Events;
   /** For the image store: image id to the names of the workloads made from it. */

@@ -68,12 +68,12 @@ export async function createWorkload(
 }
 
 /** What cannot be undone is found at the next start; the client is to hear why the creation failed. */
-async function quietly(ctx: EngineContext, what: string, work: () => Promise<void>): Promise<void> {
+export async function quietly(ctx: EngineContext, what: string, work: () => Promise<void>): Promise<void> {
   await work().catch((error: unknown) => ctx.log(`${what} is left over: ${errorMessage(error)}`));
 }
 
 /** As Docker: no id whose short form could be read as a number. */
-function newId(ctx: EngineContext): string {
+export function newId(ctx: EngineContext): string {
   for (;;) {
     const id = randomBytes(32).toString('hex');
     if (!/^\d+$/.test(id.slice(0, 12)) && !ctx.registry.has(id)) return id;

@@ -15,6 +15,7 @@ import { removeCgroup } from '../host/index.ts';
 import { VolumeStore } from '../volumes/index.ts';
 import { adoptAll } from './adoption.ts';
 import type { Engine } from './api.ts';
+import { CheckpointTable } from './checkpoints/table.ts';
 import type { EngineContext } from './context.ts';
 import { cgroupParentOf } from './creation.ts';
 import { EventLog } from './events.ts';
@@ -54,12 +55,14 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const closing = new AbortController();
   const ctx = await openContext(options, log, closing.signal, tasks);
   await adoptAll(ctx);
+  const checkpoints = await CheckpointTable.open(ctx, join(options.root, 'checkpoints'));
   return {
+    checkpoints,
     workloads: new WorkloadTable(ctx),
     execs: new ExecTable(ctx),
     volumes: new VolumeTable(ctx),
     events: ctx.events,
-    imagesInUse: () => ctx.registry.imagesInUse(),
+    imagesInUse: () => merged(ctx.registry.imagesInUse(), checkpoints.imagesInUse()),
     probes: () => probeAll(ctx),
     close: async () => {
       closing.abort();
@@ -69,6 +72,14 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       if (ctx.registry.all().length === 0) await removeCgroup(ctx.cgroupParent).catch(() => {});
     },
   };
+}
+
+type Users = ReadonlyMap<string, readonly string[]>;
+
+function merged(first: Users, second: Users): Users {
+  const all = new Map(first);
+  for (const [id, names] of second) all.set(id, [...(all.get(id) ?? []), ...names]);
+  return all;
 }
 
 async function openContext(

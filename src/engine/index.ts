@@ -6,4 +6,5 @@
 // power failure the last seconds may be missing, as the workloads themselves are.
 
 export * from './api.ts';
+export { ConfigStore } from './config.ts';
 export * from './engine.ts';

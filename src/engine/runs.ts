@@ -1,6 +1,12 @@
 // Runs of a workload's main process: how one begins, what follows its end.
 
-import { BerthError, type ExitStatus, errorMessage, isBerthError } from '../core/index.ts';
+import {
+  BerthError,
+  type ExitStatus,
+  errorMessage,
+  type InstanceStatus,
+  isBerthError,
+} from '../core/index.ts';
 import type { EngineContext } from './context.ts';
 import { HealthMonitor } from './health.ts';
 import { discard, removeWorkload, volumeEvent } from './removal.ts';
@@ -22,7 +28,11 @@ export async function launch(ctx: EngineContext, workload: Workload): Promise<vo
     await startFailed(ctx, workload, error);
     throw error;
   }
-  const status = await instance.state();
+  begun(ctx, workload, await instance.state());
+}
+
+/** The main process runs: says so and awaits its end. */
+export function begun(ctx: EngineContext, workload: Workload, status: InstanceStatus): void {
   workload.nextSize = undefined;
   workload.exit = undefined;
   workload.restarting = false;

@@ -9,6 +9,7 @@ import {
   type FileChange,
   type FileStat,
   type Files,
+  type Image,
   type InstanceStats,
   isBerthError,
   type ProcessIo,
@@ -19,8 +20,9 @@ import {
   type WriteOptions,
 } from '../core/index.ts';
 import { allocatedBytes } from '../volumes/index.ts';
-import type { LogEntry, LogOptions, Workloads, WorkloadUpdate } from './api.ts';
+import type { CommitRequest, LogEntry, LogOptions, Workloads, WorkloadUpdate } from './api.ts';
 import { renameWorkload, updateWorkload } from './changes.ts';
+import { commitWorkload } from './commit.ts';
 import type { EngineContext } from './context.ts';
 import { type Created, createWorkload } from './creation.ts';
 import * as lifecycle from './lifecycle.ts';
@@ -203,6 +205,11 @@ export class WorkloadTable implements Workloads {
     const tar = await this.#files(workload).read('/');
     this.#publish(workload, 'export');
     return tar;
+  }
+
+  async commit(reference: string, request: CommitRequest): Promise<Image> {
+    const workload = this.#find(reference);
+    return await commitWorkload(this.#ctx, workload, this.#files(workload), request);
   }
 
   async prune(

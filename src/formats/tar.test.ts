@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readTar, type TarInput, writeTar } from './tar.ts';
+import { filterTar } from './tar-filter.ts';
 
 async function pack(entries: readonly TarInput[]): Promise<Buffer> {
   const chunks: Buffer[] = [];
@@ -61,5 +62,27 @@ test('a stream that is not as long as announced fails', async () => {
   await assert.rejects(
     pack([{ name: 'f', type: 'file', content: slices(Buffer.alloc(10), 5), sizeBytes: 11 }]),
     /10 bytes where 11/,
+  );
+});
+
+test('a filter leaves entries out and passes the others on byte for byte', async () => {
+  const entries: TarInput[] = [
+    { name: './a', type: 'folder' },
+    { name: './a/b', type: 'file', content: Buffer.alloc(1500, 'b') },
+    { name: long, type: 'file', content: 'long' },
+    { name: 'c', type: 'file', content: 'c' },
+  ];
+  const filter = async (data: Buffer, keep: (name: string) => boolean) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of filterTar(slices(data, 333), keep)) chunks.push(chunk);
+    return Buffer.concat(chunks);
+  };
+  const whole = await pack(entries);
+  assert.deepEqual(await filter(whole, () => true), whole.subarray(0, -1024));
+  const some = await filter(whole, (name) => name !== 'a/b' && name !== 'c');
+  assert.deepEqual(await names(some), ['./a', long]);
+  await assert.rejects(
+    filter(whole.subarray(0, 1500), () => true),
+    { code: 'invalid-argument' },
   );
 });

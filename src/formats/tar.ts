@@ -22,7 +22,8 @@ export interface TarItem extends TarEntry {
   content(): AsyncGenerator<Buffer>;
 }
 
-interface Overrides {
+/** What a header in front of an entry says of it. */
+export interface Overrides {
   name?: string;
   linkName?: string;
   sizeBytes?: number;
@@ -58,7 +59,7 @@ function truncated(): BerthError {
   return new BerthError('invalid-argument', 'damaged tar archive: it ends too early');
 }
 
-function isMeta(flag: string): boolean {
+export function isMeta(flag: string): boolean {
   return flag === 'x' || flag === 'g' || flag === 'L' || flag === 'K';
 }
 
@@ -71,7 +72,7 @@ async function takeMeta(reader: ByteReader, entry: TarEntry): Promise<Buffer> {
   return data;
 }
 
-function applyMeta(before: Overrides, flag: string, data: Buffer): Overrides {
+export function applyMeta(before: Overrides, flag: string, data: Buffer): Overrides {
   if (flag === 'g') return before;
   if (flag === 'L') return { ...before, name: data.toString('utf8').replace(/\0.*$/s, '') };
   if (flag === 'K') return { ...before, linkName: data.toString('utf8').replace(/\0.*$/s, '') };

@@ -18,7 +18,7 @@ export interface ShimState {
   readonly pid?: number;
   readonly startedAt?: string;
   /** A VM that did not boot: where it came from. */
-  readonly forked?: 'fork' | 'pool';
+  readonly forked?: 'fork' | 'pool' | 'restore';
   /** A VM that booted because it could not be forked, and why. */
   readonly forkFailure?: string;
 }
@@ -28,7 +28,7 @@ function parseState(fields: Fields): ShimState {
   const pid = Number(field(fields, 'pid') ?? 0);
   const startedAt = field(fields, 'started');
   const failed = field(fields, 'fork_failure');
-  const forked = (['fork', 'pool'] as const).find((origin) => origin === field(fields, 'boot'));
+  const forked = (['fork', 'pool', 'restore'] as const).find((origin) => origin === field(fields, 'boot'));
   const known = (['created', 'running', 'paused', 'exited', 'held'] as const).find((state) => state === name);
   return {
     state: known ?? 'unknown',

@@ -92,6 +92,8 @@ export interface StreamChild {
   /** Rejects with `not-found`/`internal` when the program could not be executed, and never otherwise. */
   readonly exit: Promise<ChildExit>;
   kill(signal?: NodeJS.Signals): void;
+  /** From now on it does not keep this process alive. */
+  unref(): void;
 }
 
 /** Starts a program with pipes. The caller must read stdout and stderr, or the program may block. */
@@ -118,6 +120,10 @@ export function spawnStream(
     stderr: child.stderr,
     exit,
     kill: (signal = 'SIGTERM') => void child.kill(signal),
+    unref: () => {
+      child.unref();
+      for (const stream of [child.stdin, child.stdout, child.stderr]) (stream as unknown as Socket).unref();
+    },
   };
 }
 

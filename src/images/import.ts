@@ -3,7 +3,7 @@
 import type { Image, ImportOptions } from '../core/index.ts';
 import { applyChanges } from './changes.ts';
 import type { Library } from './library.ts';
-import { makeOneLayerImage } from './one-layer.ts';
+import { makeLayer } from './new-layer.ts';
 import { parsePlatform } from './platform.ts';
 import { formatCanonical, parseReference, withDefaultTag } from './reference.ts';
 
@@ -15,7 +15,7 @@ export async function importImage(
 ): Promise<Image> {
   const { reference, message, changes, platform } = options;
   const tags = reference === undefined ? [] : [taggedName(reference)];
-  return makeOneLayerImage(library, tar, {
+  return makeLayer(library, tar, {
     what: reference === undefined ? 'imported archive' : `import of ${reference}`,
     tags,
     platform: parsePlatform(platform),

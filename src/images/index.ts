@@ -4,12 +4,13 @@
 // write is made aside and renamed, so a crash leaves nothing but rubbish in the work folder, removed at the next open.
 
 import type { Readable } from 'node:stream';
-import type { Image, ImageStore, ImagesInUse, PullOptions } from '../core/index.ts';
+import type { CommitOptions, Image, ImageStore, ImagesInUse, PullOptions } from '../core/index.ts';
 import { DEFAULT_LIMITS } from '../formats/compression.ts';
 import { unpackLayers } from './admit.ts';
 import { loadImages } from './archive/load.ts';
 import { saveImages } from './archive/save.ts';
 import { createBaseImage } from './base/base.ts';
+import { commitImage } from './commit.ts';
 import { importImage, taggedName } from './import.ts';
 import { Library } from './library.ts';
 import { pullImage } from './registry/pull.ts';
@@ -82,6 +83,10 @@ class LocalImageStore implements ImageStore {
 
   import(tar: Readable, options: Parameters<ImageStore['import']>[1]): Promise<Image> {
     return importImage(this.#library, tar, options);
+  }
+
+  commit(base: Image, tar: AsyncIterable<Uint8Array>, options: CommitOptions): Promise<Image> {
+    return commitImage(this.#library, base, tar, options);
   }
 
   createBase(options: Parameters<ImageStore['createBase']>[0]): Promise<Image> {

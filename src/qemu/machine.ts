@@ -52,10 +52,7 @@ export function machineArguments(machine: Machine): string[] {
     ...['-name', machine.name, '-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
     ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
     ...['-accel', machine.accelerator === 'tcg' ? 'tcg,thread=multi,tb-size=64' : 'kvm'],
-    ...[
-      '-machine',
-      ['q35', ...DISABLED, ...(namesMemory(machine) ? ['memory-backend=memory'] : [])].join(','),
-    ],
+    ...['-machine', ['q35', ...DISABLED, 'memory-backend=memory', 'suppress-vmdesc=on'].join(',')],
     ...[
       '-cpu',
       machine.accelerator === 'tcg' ? 'max' : 'host',
@@ -69,21 +66,21 @@ export function machineArguments(machine: Machine): string[] {
     ...['-append', kernelCommandLine(machine)],
     ...serialPorts(),
     ...disks(machine),
-    ...(machine.shares ? sharedFolders(memoryMiB) : []),
-    ...templateMemory(machine, memoryMiB),
-    ...(machine.origin?.kind === 'fork' ? ['-incoming', 'defer'] : []),
+    ...(machine.shares ? sharedFolders(memoryMiB) : memoryFile(machine, memoryMiB)),
+    // What is saved is the devices' state alone, without a description of the machine.
+    ...(machine.origin?.kind === 'fork'
+      ? ['-incoming', 'defer', '-global', 'migration.send-configuration=off']
+      : []),
   ];
 }
 
-const namesMemory = (machine: Machine) => machine.shares || machine.origin !== undefined;
-
 /**
- * A template writes to the file that is its memory; a fork sees the same file until it writes, and then a copy. There is
- * never a device that could take memory out of it (a balloon, free page reporting): that would reach the file itself.
+ * A machine that boots writes to the file that is its memory, so that the shim can read it; a fork sees the same file until it
+ * writes, and then a copy. There is never a device that could take memory out of it (a balloon, free page reporting):
+ * that would reach the file itself.
  */
-function templateMemory(machine: Machine, memoryMiB: number): string[] {
-  if (machine.origin === undefined) return [];
-  const share = machine.origin.kind === 'template' ? 'on' : 'off';
+function memoryFile(machine: Machine, memoryMiB: number): string[] {
+  const share = machine.origin?.kind === 'fork' ? 'off' : 'on';
   const path = `/proc/self/fd/${MACHINE_FD.memory}`;
   return ['-object', `memory-backend-file,id=memory,size=${memoryMiB}M,mem-path=${path},share=${share}`];
 }
@@ -103,7 +100,7 @@ function disks(machine: Machine): string[] {
 function placeholder(node: string, id: string, sizeBytes: number, options: string): string[] {
   return [
     ...['-blockdev', `driver=null-co,node-name=${node},size=${sizeBytes},read-zeroes=on,${options}`],
-    ...['-device', `virtio-blk-pci,drive=${node},id=${id}`],
+    ...['-device', blockDevice(node, id)],
   ];
 }
 
@@ -121,13 +118,17 @@ function writableOptions(machine: Machine): string {
   return `read-only=off,discard=unmap${machine.ephemeral ? ',cache.no-flush=on' : ''}`;
 }
 
+/** The guest is told of errors, a full disk of the host included; QEMU would stop it without a word. */
+const blockDevice = (node: string, id: string) =>
+  `virtio-blk-pci,drive=${node},id=${id},werror=report,rerror=report`;
+
 /** QEMU's own locks would be taken on descriptors that machines share. */
 function disk(node: string, id: string, fd: number, options: string): string[] {
   const file = `file.driver=file,file.filename=/dev/fdset/${fd},file.locking=off`;
   return [
     ...['-add-fd', `fd=${fd},set=${fd}`],
     ...['-blockdev', `driver=raw,node-name=${node},${options},${file}`],
-    ...['-device', `virtio-blk-pci,drive=${node},id=${id}`],
+    ...['-device', blockDevice(node, id)],
   ];
 }
 

@@ -41,8 +41,16 @@ describe('the command line of a machine', () => {
     );
   });
 
-  test('shares memory and adds a device only where folders are shared', () => {
-    assert.ok(!machineArguments(MACHINE).some((arg) => arg.includes('memory-backend')));
+  test('keeps memory in a file, which a fork maps as a copy and is never its own again', () => {
+    const memory = (machine: Machine) => value(machineArguments(machine), '-object');
+    assert.match(memory(MACHINE), /^memory-backend-file,.*mem-path=\/proc\/self\/fd\/18,share=on$/);
+    const fork = { ...MACHINE, origin: { kind: 'fork' } } as const;
+    assert.match(memory(fork), /mem-path=\/proc\/self\/fd\/18,share=off$/);
+    assert.equal(value(machineArguments(fork), '-incoming'), 'defer');
+    assert.ok(!machineArguments(MACHINE).some((arg) => arg.includes('balloon') || arg === '-incoming'));
+  });
+
+  test('shares memory with another process and adds a device only where folders are shared', () => {
     const args = machineArguments({ ...MACHINE, shares: true });
     assert.match(value(args, '-object'), /share=on/);
     assert.match(value(args, '-machine'), /memory-backend=memory/);

@@ -2,7 +2,9 @@
 
 import { type Address, DEFAULT_HOST, parseAddress } from './address.ts';
 import type { Box, BoxOptions } from './box.ts';
+import { Checkpoints } from './checkpoints.ts';
 import { type CompareMessage, compare } from './compare.ts';
+import { Config } from './config.ts';
 import { Containers } from './containers.ts';
 import { dialFast } from './dial.ts';
 import { Execs } from './execs.ts';
@@ -23,6 +25,8 @@ export class BerthClient implements Disposable {
   #containers: Containers | undefined;
   #images: Images | undefined;
   #execs: Execs | undefined;
+  #checkpoints: Checkpoints | undefined;
+  #config: Config | undefined;
   #volumes: Volumes | undefined;
   #networks: Networks | undefined;
   #system: System | undefined;
@@ -48,6 +52,16 @@ export class BerthClient implements Disposable {
   get execs(): Execs {
     this.#execs ??= new Execs(this.http);
     return this.#execs;
+  }
+
+  get checkpoints(): Checkpoints {
+    this.#checkpoints ??= new Checkpoints(this.http);
+    return this.#checkpoints;
+  }
+
+  get config(): Config {
+    this.#config ??= new Config(this.http);
+    return this.#config;
   }
 
   get volumes(): Volumes {

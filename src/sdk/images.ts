@@ -72,6 +72,23 @@ export class Images {
     yield* this.#progress('/images/create', { query, stream: tar });
   }
 
+  /** An image of a workload's files; resolves to its id. */
+  async commit(
+    container: string,
+    options: {
+      repo?: string;
+      tag?: string;
+      comment?: string;
+      author?: string;
+      changes?: readonly string[];
+      /** Default: a running container is halted meanwhile. */
+      pause?: boolean;
+    } = {},
+  ): Promise<string> {
+    const query = { container, ...options, pause: options.pause === false ? '0' : '1' };
+    return (await this.#http.json<{ Id: string }>('POST', '/commit', { query })).Id;
+  }
+
   /** A docker-archive of the images. */
   async save(names: readonly string[]): Promise<AsyncIterable<Buffer>> {
     return (await this.#http.call('GET', '/images/get', { query: { names } })).body;

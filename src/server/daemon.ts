@@ -19,7 +19,7 @@ export interface DaemonOptions {
 const NEVER_MS = 2 ** 31 - 1;
 
 type Log = (line: string) => void;
-type Open = (log: Log) => Promise<Pick<Services, 'engine' | 'images' | 'compare'>>;
+type Open = (log: Log) => Promise<Pick<Services, 'engine' | 'images' | 'compare' | 'config'>>;
 
 /** Runs a daemon to its end and resolves to the exit status of the process. Says on stderr why it could not. */
 export async function runDaemon(options: DaemonOptions, open: Open): Promise<number> {

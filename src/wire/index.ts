@@ -2,6 +2,8 @@
 // Owns field names, API versions, filters, units and times as clients write them. Never interprets what is asked for.
 // Invariant: imports nothing of Berth; whatever a reader returns has exactly the declared shape.
 
+export * from './checkpoint.ts';
+export * from './commit.ts';
 export * from './container.ts';
 export * from './exec.ts';
 export * from './fields.ts';

@@ -48,6 +48,7 @@ export function instanceSuite(fixture: DriverFixture): void {
     });
     afterEach(() => scene.bench.clear());
     after(async () => {
+      await scene.driver.close?.();
       await rm(root, { recursive: true, force: true });
     });
 

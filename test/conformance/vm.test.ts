@@ -15,6 +15,7 @@ function forking(driver: Driver): Driver {
     probe: () => driver.probe(),
     create: (spec, signal) => driver.create(forked(spec), signal),
     adopt: (spec) => driver.adopt(forked(spec)),
+    close: async () => driver.close?.(),
   };
 }
 

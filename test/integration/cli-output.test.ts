@@ -142,6 +142,28 @@ test('system commands show the host, disk use and versions', async () => {
   assert.match(await host.ok('network', 'ls'), /none/);
 });
 
+test('settings are listed, changed, kept and given back', async () => {
+  assert.match(
+    await host.ok('config', 'ls'),
+    /^NAME +VALUE +DEFAULT +DESCRIPTION\nvm.pool.machines +6 +6 +Most/,
+  );
+  await host.ok('config', 'set', 'vm.pool.memory', '1.5g');
+  assert.equal(await host.ok('config', 'get', 'vm.pool.memory'), '1536m\n');
+  await host.killDaemons('SIGKILL');
+  assert.equal(await host.ok('config', 'get', 'vm.pool.memory'), '1536m\n');
+  assert.equal(await host.ok('config', 'unset', 'vm.pool.memory'), 'vm.pool.memory\n');
+  assert.equal(await host.ok('config', 'get', 'vm.pool.memory'), '512m\n');
+  assert.match(
+    (await host.run('config', 'set', 'vm.pool.memory', 'lots')).stderr,
+    /"lots" for vm.pool.memory/,
+  );
+  assert.match(
+    (await host.run('config', 'set', 'nothing', '1')).stderr,
+    /no setting nothing; there are vm.pool/,
+  );
+  assert.match((await host.run('config', 'get', 'nothing')).stderr, /no setting nothing/);
+});
+
 test('help is found everywhere', async () => {
   assert.match(await host.ok('--help'), /Command groups:/);
   assert.match(await host.ok('image', '--help'), /berth image COMMAND/);

@@ -74,6 +74,41 @@ describe('faults of VMs', { timeout: 300_000 }, () => {
     }
   });
 
+  test('a guest that fills its memory or its disk is alone with that', async () => {
+    const small = createVmDriver({
+      ...{ ...vmPaths, cacheDir: lab.cacheDir, kvmDevice: join(lab.root, 'no-kvm') },
+      writableBytes: 96 << 20,
+    });
+    const begin = async (...args: string[]) => {
+      const vm = await small.create(await lab.spec(args));
+      await vm.start();
+      return vm;
+    };
+    const healthy = await begin('sleep', '1000');
+    const [memory, disk] = await Promise.all([
+      begin('sh', '-c', 'x=x; while :; do x=$x$x$x$x; done'),
+      begin(
+        'sh',
+        '-c',
+        'dd if=/dev/zero of=/big bs=1M 2>&1; df -m /; rm /big; echo again > /small && cat /small',
+      ),
+    ]);
+    const [ended, full] = await Promise.all([memory.wait(), disk.wait()]);
+    assert.deepEqual([ended.code, ended.oomKilled], [137, true]);
+    assert.equal(full.code, 0);
+    const log = await textOf(join(lab.root, 'workloads', disk.id, 'log.json'));
+    assert.match(log, /No space left on device/);
+    assert.match(log, /again/);
+    assert.equal((await execToEnd(healthy, ['sh', '-c', 'echo well > /x; cat /x'])).stdout, 'well\n');
+    await healthy.kill(9);
+    await healthy.wait();
+    for (const vm of [memory, disk, healthy]) {
+      await vm.remove();
+      await assertGone(vm, lab);
+    }
+    await small.close?.();
+  });
+
   test('the monitor runs unprivileged, filtered, in namespaces and a cgroup of its own', async () => {
     const data = join(lab.root, 'shared');
     await mkdir(data);

@@ -201,6 +201,7 @@ describe('forks of a template', { timeout: 600_000 }, () => {
     const { facts } = await driver.probe();
     assert.match(facts['templateFailure'] ?? '', /QEMU.* ended with status 3/);
     assert.equal(facts['starts'], '0 forked, 1 booted');
+    await driver.close?.();
   });
 
   test('a template that cannot be made says why', async () => {

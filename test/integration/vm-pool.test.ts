@@ -3,13 +3,14 @@
 import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Driver } from '../../src/core/index.ts';
-import { cgroupPids } from '../../src/host/index.ts';
+import { type Config, DEFAULT_CONFIG, type Driver } from '../../src/core/index.ts';
+import { createVmDriver } from '../../src/drivers/vm/index.ts';
+import { cgroupPids, run, spawnStream } from '../../src/host/index.ts';
 import { tarOf } from '../fixtures/tar.ts';
 import {
   execToEnd,
@@ -149,6 +150,61 @@ describe('machines that wait', { timeout: 300_000 }, () => {
     await assert.rejects(vm.start(), { exitStatus: 127 });
     await vm.remove();
     assert.deepEqual(await readdir(join(lab.root, 'workloads', vm.id)), []);
+  });
+
+  /** A driver of its own on the lab's caches, whose settings and news of the host's memory are the test's. */
+  const ownDriver = (settings: Partial<Config>, pressureCommand: readonly [string, ...string[]]) =>
+    createVmDriver({
+      ...{ ...vmPaths, cacheDir: lab.cacheDir, kvmDevice: join(lab.root, 'no-kvm'), pressureCommand },
+      config: () => ({ ...DEFAULT_CONFIG, ...settings }),
+    });
+  const useOnce = async (driver: Driver, annotations: Record<string, string>) => {
+    const vm = await driver.create(await lab.spec(['true'], { annotations }));
+    await runToEnd(vm);
+    await vm.remove();
+  };
+
+  test('none waits where the user wants none, by number or by memory', async () => {
+    const limits = { 'vm.pool.machines': 0, 'vm.pool.memory': 2 ** 30 };
+    const driver = ownDriver(limits, ['sleep', '600']);
+    await useOnce(driver, { 'berth.boot': 'fork' });
+    await useOnce(driver, POOL.annotations);
+    await delay(1000);
+    assert.equal((await figures(driver)).waiting, 0);
+    // A change is heard at the next start.
+    Object.assign(limits, { 'vm.pool.machines': 6, 'vm.pool.memory': 1 << 20 });
+    await useOnce(driver, POOL.annotations);
+    await delay(1000);
+    assert.equal((await figures(driver)).waiting, 0);
+    Object.assign(limits, { 'vm.pool.memory': 2 ** 30 });
+    await useOnce(driver, POOL.annotations);
+    await eventually('a machine waits', async () => (await figures(driver)).waiting > 0);
+    await driver.close?.();
+  });
+
+  test('all go when the host runs short of memory', async () => {
+    const signal = join(lab.root, 'short');
+    await run('mkfifo', [signal]);
+    const driver = ownDriver({}, ['sh', '-c', `cat ${signal}; exec sleep 600`]);
+    await useOnce(driver, { 'berth.boot': 'fork' });
+    await useOnce(driver, POOL.annotations);
+    await eventually('a machine waits', async () => (await figures(driver)).waiting > 0);
+    await writeFile(signal, 'pressure\n');
+    await eventually('none waits', async () => (await figures(driver)).waiting === 0);
+    // Nor is another made while it does.
+    await useOnce(driver, POOL.annotations);
+    await delay(1000);
+    assert.equal((await figures(driver)).waiting, 0);
+    await driver.close?.();
+  });
+
+  test('the kernel is asked to tell of shortage, or it is said that it cannot', async () => {
+    const watch = spawnStream(vmPaths.shimPath, ['pressure', join(lab.root, 'nothing')]);
+    assert.equal((await watch.exit).code, 69);
+    const real = spawnStream(vmPaths.shimPath, ['pressure']);
+    real.stdin.end();
+    // Without pressure it waits until its input ends; on a kernel that cannot tell it ends at once.
+    assert.ok([0, 69].includes((await real.exit).code ?? -1));
   });
 
   test('none outlives a daemon that is killed', async () => {

@@ -166,7 +166,8 @@ test('a fork differs from its template in its disks and in what it may do to the
     String(fields['fork']),
     /memory-backend-file,id=memory,size=256M,.*share=off.*-incoming,defer/,
   );
-  assert.doesNotMatch(String(fields['qemu']), /incoming|memory-backend/);
+  assert.match(String(fields['qemu']), /memory-backend-file,id=memory,size=256M,.*share=on/);
+  assert.doesNotMatch(String(fields['qemu']), /incoming/);
   assert.doesNotMatch(String([fields['fork'], made['qemu']]), /balloon|free-page/);
   assert.deepEqual([fields['memory'], fields['state'], fields['state_sum']], ['/t/memory', '/t/state', 'ff']);
   assert.equal(machineFields(spec, FILES, HOST)['fork'], undefined);

@@ -41,13 +41,18 @@ export function machineUid(id: string): number {
 }
 
 /** Fails with `unsupported` or `invalid-argument` for what a VM cannot be given. */
-export function checkSpec(spec: InstanceSpec): void {
+export function checkSpec(spec: InstanceSpec, hostMemoryBytes = Number.POSITIVE_INFINITY): void {
   const reason = unsupported(spec);
   if (reason !== undefined) throw new BerthError('unsupported', `isolation vm: ${reason}`);
   if (memoryBytes(spec) < MIN_MEMORY_BYTES)
     throw new BerthError(
       'invalid-argument',
       `isolation vm: ${memoryBytes(spec)} bytes of memory are too little for a guest kernel; give at least ${MIN_MEMORY_BYTES >> 20} MiB (--memory ${MIN_MEMORY_BYTES >> 20}m)`,
+    );
+  if (memoryBytes(spec) > hostMemoryBytes)
+    throw new BerthError(
+      'invalid-argument',
+      `isolation vm: ${gib(memoryBytes(spec))} GiB of memory are more than this host has (${gib(hostMemoryBytes)} GiB); give less (--memory)`,
     );
   if (bootMode(spec) === 'fork' && !canFork(spec))
     throw new BerthError(
@@ -57,6 +62,8 @@ export function checkSpec(spec: InstanceSpec): void {
   capabilityMask(spec.security);
   for (const limit of spec.resources.ulimits) formatUlimit(limit);
 }
+
+const gib = (bytes: number) => Math.round(bytes / 2 ** 27) / 8;
 
 function unsupported(spec: InstanceSpec): string | undefined {
   if (spec.network === 'host')
@@ -99,6 +106,8 @@ export interface MachineFiles {
   readonly writable: string;
   /** What to fork it from, if it need not boot. */
   readonly template?: TemplateFiles;
+  /** What to go on from: its workload runs already. The machine is of the shape that was captured. */
+  readonly resumed?: { readonly files: TemplateFiles; readonly shape: MachineShape };
   readonly cgroups: readonly string[];
   /** The file that counts OOM kills in the memory cgroup. */
   readonly oomFile?: string;
@@ -108,14 +117,18 @@ export interface MachineFiles {
 export function machineFields(spec: InstanceSpec, files: MachineFiles, host: HostVerdict): FieldRecord {
   const shares = binds(spec).map((bind) => `${bind.readonly ? 'ro' : 'rw'} ${bind.source}`);
   const machine = {
-    ...machineShape(spec, files.kernel, host),
+    ...(files.resumed?.shape ?? machineShape(spec, files.kernel, host)),
     shares: shares.length > 0,
     ephemeral: spec.ephemeral ?? false,
     name: `berth-${spec.id.slice(0, 12)}`,
   };
+  const origin = files.resumed?.files ?? files.template;
   return {
     qemu: [files.qemu, ...machineArguments(machine)],
-    ...(files.template === undefined ? {} : forkFields(files.qemu, machine, files.template)),
+    memory_bytes: machine.memoryBytes,
+    ...(origin === undefined ? {} : forkFields(files.qemu, machine, origin)),
+    resumed: files.resumed !== undefined,
+    shape: JSON.stringify(shapeOf(machine)),
     uid: machineUid(spec.id),
     kvm: host.accelerator === 'kvm',
     cgroup: files.cgroups,
@@ -133,7 +146,6 @@ function forkFields(qemu: string, machine: Machine, template: TemplateFiles): Fi
   return {
     fork: [qemu, ...machineArguments({ ...machine, origin: { kind: 'fork' } })],
     memory: template.memory,
-    memory_bytes: template.memoryBytes,
     state: template.state,
     state_bytes: template.stateBytes,
     state_sum: template.stateSum,
@@ -151,6 +163,10 @@ export function machineShape(spec: InstanceSpec, kernel: BootKernel, host: HostV
     directKernel: kernel.direct,
     ...(host.tscKhz === undefined ? {} : { tscKhz: host.tscKhz }),
   };
+}
+
+function shapeOf({ accelerator, memoryBytes, cpus, directKernel, tscKhz }: MachineShape): MachineShape {
+  return { accelerator, memoryBytes, cpus, directKernel, ...(tscKhz === undefined ? {} : { tscKhz }) };
 }
 
 /** The vm.machine of a template: no disks, no limits but its size, nothing of any instance. */

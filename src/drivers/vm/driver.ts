@@ -1,8 +1,18 @@
 // The driver: what every machine boots with, made once; creating and taking over instances.
 
 import { rm, stat } from 'node:fs/promises';
+import { totalmem } from 'node:os';
 import { join } from 'node:path';
-import type { Driver, DriverProbe, Instance, InstanceSpec } from '../../core/index.ts';
+import {
+  BerthError,
+  type Config,
+  DEFAULT_CONFIG,
+  type Driver,
+  type DriverProbe,
+  type Instance,
+  type InstanceSpec,
+  type Origin,
+} from '../../core/index.ts';
 import { encodeFields } from '../../formats/frames.ts';
 import type { ShimClient, ShimState } from '../../guest/index.ts';
 import { writeAtomic } from '../../host/index.ts';
@@ -16,6 +26,7 @@ import {
   probeAccelerator,
   probeCommand,
 } from '../../qemu/index.ts';
+import { copyDisk, openCheckpoint, VmOrigin } from './checkpoint.ts';
 import {
   bootMode,
   canFork,
@@ -28,12 +39,13 @@ import {
 } from './config.ts';
 import { ImageDisks } from './image-disk.ts';
 import { VmInstance } from './instance.ts';
+import { sweepKept } from './kept-folder.ts';
 import { Pool, type PoolWish } from './pool.ts';
 import { probeHost } from './probe.ts';
 import { cgroupFolders, oomFile, prepareCgroup } from './process.ts';
 import type { VmHost } from './supervisor.ts';
 import { keyOf, Templates, type TemplateWish } from './templates.ts';
-import { createWritableDisk } from './writable-disk.ts';
+import { WRITABLE_BYTES, WritableDisks } from './writable-disk.ts';
 
 export interface VmDriverOptions {
   readonly shimPath: string;
@@ -44,8 +56,14 @@ export interface VmDriverOptions {
   readonly cacheDir: string;
   /** For the accelerator's verdict, which holds for all daemons of a host; default: cacheDir. */
   readonly verdictDir?: string;
+  /** The user's settings, as they are now; default: the defaults. */
+  readonly config?: () => Config;
+  /** Prints a line when the host runs short of memory; default: what the kernel tells the shim. */
+  readonly pressureCommand?: readonly [file: string, ...args: string[]];
   readonly qemu?: string;
   readonly virtiofsd?: string;
+  /** How much an instance may write; at most, and by default, 8 GiB. */
+  readonly writableBytes?: number;
   readonly kvmDevice?: string;
   readonly kvmTimeoutMs?: number;
 }
@@ -66,8 +84,11 @@ class VmDriver implements Driver {
   readonly name = 'vm';
   readonly #options: Required<VmDriverOptions>;
   readonly #disks: ImageDisks;
+  readonly #writables: WritableDisks;
   readonly #templates: Templates;
   readonly #pool: Pool;
+  /** What earlier daemons left is gone. */
+  readonly #swept: Promise<void>;
   #boot: Promise<Boot> | undefined;
   #probe: Promise<DriverProbe> | undefined;
 
@@ -75,14 +96,23 @@ class VmDriver implements Driver {
     this.#options = {
       qemu: '/usr/bin/qemu-system-x86_64',
       virtiofsd: '/usr/lib/qemu/virtiofsd',
+      writableBytes: WRITABLE_BYTES,
       kvmDevice: '/dev/kvm',
       kvmTimeoutMs: 10_000,
       verdictDir: options.cacheDir,
+      config: () => DEFAULT_CONFIG,
+      pressureCommand: [options.shimPath, 'pressure'],
       ...options,
     };
     this.#disks = new ImageDisks(options.cacheDir);
-    this.#pool = new Pool(options.shimPath, join(options.cacheDir, 'pool'));
+    this.#writables = new WritableDisks(options.cacheDir, this.#options.writableBytes);
+    this.#pool = new Pool(this.#options, this.#writables);
     this.#templates = new Templates(options.shimPath, join(options.cacheDir, 'templates'));
+    const kept = ['pool', 'templates', 'keepers'].map((name) => sweepKept(join(options.cacheDir, name)));
+    this.#swept = Promise.all(kept).then(
+      () => {},
+      () => {},
+    );
   }
 
   async probe(): Promise<DriverProbe> {
@@ -131,10 +161,14 @@ class VmDriver implements Driver {
   }
 
   async create(spec: InstanceSpec, signal?: AbortSignal): Promise<Instance> {
-    checkSpec(spec);
+    checkSpec(spec, totalmem());
     const writable = join(spec.dir, 'writable.ext4');
     try {
-      await Promise.all([this.#prepareBoot(), this.#disks.open(spec.rootfs), createWritableDisk(writable)]);
+      await Promise.all([
+        this.#prepareBoot(),
+        this.#disks.open(spec.rootfs),
+        this.#writables.make(writable, spec.ephemeral ?? false),
+      ]);
       signal?.throwIfAborted();
     } catch (error) {
       await rm(writable, { force: true });
@@ -143,8 +177,29 @@ class VmDriver implements Driver {
     return this.#instance(spec, true);
   }
 
+  async restore(spec: InstanceSpec, origin: Origin): Promise<Instance> {
+    if (!(origin instanceof VmOrigin))
+      throw new BerthError(
+        'invalid-argument',
+        'isolation vm: only what was captured of a VM can be restored',
+      );
+    checkSpec(spec, totalmem());
+    await Promise.all([
+      this.#prepareBoot(),
+      this.#disks.open(spec.rootfs),
+      copyDisk(origin, join(spec.dir, 'writable.ext4')),
+    ]);
+    return this.#instance(spec, false, origin);
+  }
+
+  async openCheckpoint(dir: string): Promise<Origin> {
+    const { shimPath, cacheDir, qemu } = this.#options;
+    const { host } = await this.#prepareBoot();
+    return openCheckpoint(dir, { shimPath, folder: join(cacheDir, 'keepers'), qemu, host });
+  }
+
   async close(): Promise<void> {
-    await Promise.all([this.#pool.close(), this.#templates.close()]);
+    await Promise.all([this.#pool.close(), this.#templates.close(), this.#writables.close(), this.#swept]);
   }
 
   async adopt(spec: InstanceSpec): Promise<Instance> {
@@ -153,14 +208,15 @@ class VmDriver implements Driver {
     return instance;
   }
 
-  #instance(spec: InstanceSpec, pristine: boolean): VmInstance {
+  #instance(spec: InstanceSpec, pristine: boolean, origin?: VmOrigin): VmInstance {
+    const { shimPath, qemu } = this.#options;
     const host: VmHost = {
-      shimPath: this.#options.shimPath,
-      writeConfig: (current) => this.#writeConfig(current),
+      ...{ shimPath, qemu },
+      writeConfig: (current, resumed) => this.#writeConfig(current, resumed),
       claim: (current) => this.#claim(current),
       started: (current, state) => void this.#started(current, state).catch(() => {}),
     };
-    return new VmInstance(spec, host, pristine);
+    return new VmInstance(spec, host, pristine, origin);
   }
 
   async #claim(spec: InstanceSpec): Promise<ShimClient | undefined> {
@@ -174,7 +230,8 @@ class VmDriver implements Driver {
     }
     await Promise.all([this.#writeConfig(spec), prepareCgroup(spec)]);
     const client = await this.#pool.claim(key, spec);
-    if (client === undefined) await createWritableDisk(join(spec.dir, 'writable.ext4')).catch(() => {});
+    if (client === undefined)
+      await this.#writables.make(join(spec.dir, 'writable.ext4'), spec.ephemeral ?? false).catch(() => {});
     return client;
   }
 
@@ -184,6 +241,7 @@ class VmDriver implements Driver {
     const { qemu, virtiofsd } = this.#options;
     return {
       key: poolKey(spec, wish),
+      ephemeral: spec.ephemeral ?? false,
       machine: (id, writable) => {
         const files = {
           qemu,
@@ -221,6 +279,7 @@ class VmDriver implements Driver {
 
   /** The next one like it is to be a fork; this one is through with what would be in its way. */
   async #started(spec: InstanceSpec, state: ShimState): Promise<void> {
+    if (state.forked === 'restore') return;
     this.#templates.count(state.forked !== undefined);
     const [boot, image] = await Promise.all([this.#prepareBoot(), this.#disks.open(spec.rootfs)]);
     const wish = await this.#wish(spec, boot);
@@ -233,17 +292,18 @@ class VmDriver implements Driver {
   }
 
   /** Written for each run: the kernel, the agent or the accelerator may be another by then. */
-  async #writeConfig(spec: InstanceSpec): Promise<void> {
+  async #writeConfig(spec: InstanceSpec, resumed?: VmOrigin): Promise<void> {
     const { qemu, virtiofsd } = this.#options;
     const [boot, image] = await Promise.all([this.#prepareBoot(), this.#disks.open(spec.rootfs)]);
     const oom = oomFile(spec);
-    const template = await this.#findTemplate(spec, boot, image);
+    const template = resumed === undefined ? await this.#findTemplate(spec, boot, image) : undefined;
     const files = {
       ...{ qemu, virtiofsd, kernel: boot.kernel, initrd: boot.initrd, image },
       writable: join(spec.dir, 'writable.ext4'),
       cgroups: cgroupFolders(spec),
       ...(oom === undefined ? {} : { oomFile: oom }),
       ...(template === undefined ? {} : { template }),
+      ...(resumed === undefined ? {} : { resumed }),
     };
     await Promise.all([
       writeAtomic(join(spec.dir, 'vm.machine'), encodeFields(machineFields(spec, files, boot.host))),

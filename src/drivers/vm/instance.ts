@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import {
   type AttachOptions,
   BerthError,
+  type Checkpointing,
   type Exec,
   type ExitStatus,
   type Files,
@@ -20,7 +21,8 @@ import {
 } from '../../core/index.ts';
 import { encodeFields } from '../../formats/frames.ts';
 import { readExit, supervisorDied } from '../../guest/index.ts';
-import { limitCgroup, writeAtomic } from '../../host/index.ts';
+import { killCgroup, limitCgroup, writeAtomic } from '../../host/index.ts';
+import { type CaptureSource, captureOrigin, saveCheckpoint, type VmOrigin } from './checkpoint.ts';
 import { checkSpec, memoryBytes } from './config.ts';
 import { VmFiles } from './files.ts';
 import { launchError, readProcesses, readStats, runExec } from './inside.ts';
@@ -42,7 +44,7 @@ interface Ended {
 
 /** Everything in the instance's folder that is the driver's or the shim's. */
 const OWN_FILES =
-  /^(vm\.(machine|guest|main)|writable\.ext4|exit(\.tmp)?|log\.json(\.\d+)?|shim\.\w+|console\.log|shares(\.sock)?)$/;
+  /^(vm\.(machine|guest|main)|memory|state|writable\.ext4|exit(\.tmp)?|log\.json(\.\d+)?|shim\.\w+|console\.log|shares(\.sock)?)$/;
 
 /** Signals that are to end it must reach it even when it is paused: the shim resumes the guest for them. */
 const ENDING = new Set([9, 15]);
@@ -58,12 +60,13 @@ export class VmInstance implements Instance {
   readonly exec: Exec;
   readonly pausing: Pausing;
   readonly files: Files;
+  readonly checkpointing: Checkpointing;
 
   /** `pristine`: just made, so that nothing can have been written to its disk. */
-  constructor(spec: InstanceSpec, host: VmHost, pristine: boolean) {
+  constructor(spec: InstanceSpec, host: VmHost, pristine: boolean, origin?: VmOrigin) {
     this.id = spec.id;
     this.#spec = spec;
-    this.#supervisor = new VmSupervisor(() => this.#spec, host, pristine);
+    this.#supervisor = new VmSupervisor(() => this.#spec, host, pristine, origin);
     this.exec = {
       run: async (process, size) => {
         this.#assertRunning('exec');
@@ -72,6 +75,16 @@ export class VmInstance implements Instance {
       },
     };
     this.pausing = { pause: () => this.#pause(true), resume: () => this.#pause(false) };
+    const capturing = async <T>(work: (source: CaptureSource) => Promise<T>): Promise<T> => {
+      this.#assertRunning('capture');
+      if (this.#paused)
+        throw new BerthError('conflict', `VM ${this.id} is paused, unpause it before it is captured`);
+      return work({ spec: this.#spec, client: this.#supervisor.client(), qemu: host.qemu });
+    };
+    this.checkpointing = {
+      save: (dir) => capturing((source) => saveCheckpoint(source, dir)),
+      capture: (dir) => capturing((source) => captureOrigin(source, dir)),
+    };
     this.files = new VmFiles(this.#supervisor, () => this.#spec);
   }
 
@@ -205,6 +218,8 @@ export class VmInstance implements Instance {
   async remove(): Promise<void> {
     if (this.#run !== undefined || this.#starting)
       throw new BerthError('invalid-state', `VM ${this.id} is running: stop it first`);
+    // The guest may still be writing its disk out, for a next start that there will not be.
+    await killCgroup(this.#spec.cgroupPath);
     await this.#supervisor.end();
     await cleanAfterShim(this.#spec);
     const names = (await readdir(this.#spec.dir).catch(() => [])).filter((name) => OWN_FILES.test(name));

@@ -4,17 +4,19 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BerthError, type InstanceSpec } from '../../core/index.ts';
+import { BerthError, type Config, type InstanceSpec } from '../../core/index.ts';
 import { encodeFields } from '../../formats/frames.ts';
 import { ShimClient } from '../../guest/index.ts';
-import { readIfExists, spawnDetached } from '../../host/index.ts';
+import { readIfExists, type StreamChild, spawnDetached, spawnStream } from '../../host/index.ts';
 import type { FieldRecord } from './config.ts';
-import { keptFolder, sweepKept } from './kept-folder.ts';
-import { createWritableDisk } from './writable-disk.ts';
+import { keptFolder } from './kept-folder.ts';
+import type { WritableDisks } from './writable-disk.ts';
 
 /** What a machine that waits must agree with an instance in. */
 export interface PoolWish {
   readonly key: string;
+  /** Whether its disk is thrown away in the end. */
+  readonly ephemeral: boolean;
   /** The vm.machine of one that waits in a folder. */
   readonly machine: (id: string, writable: string) => FieldRecord;
 }
@@ -32,27 +34,46 @@ const HABIT_MS = 5 * 60_000;
 /** Starts within this time tell how many may be wanted at once. */
 const BURST_MS = 30_000;
 const MOST_OF_A_KIND = 3;
-const MOST = 6;
+/** What one holds that waits, as measured (bench/vm-instant.ts): what its kernel and the rehearsal have touched. */
+const WAITING_BYTES = 44 << 20;
+/** After the host ran short of memory none is made for this long. */
+const RELIEF_MS = 60_000;
 /** Below this share of the host's memory free, none is made. */
 const FREE_MEMORY_SHARE = 0.25;
 /** The start that was just made, and what follows on it, come first. */
 const PATIENCE_MS = 150;
 
+export interface PoolOptions {
+  readonly shimPath: string;
+  readonly cacheDir: string;
+  readonly config: () => Config;
+  /** Prints a line when the host runs short of memory. */
+  readonly pressureCommand: readonly [file: string, ...args: string[]];
+}
+
 export class Pool {
   readonly #shimPath: string;
   readonly #folder: string;
+  readonly #config: () => Config;
+  readonly #pressureCommand: PoolOptions['pressureCommand'];
+  readonly #disks: WritableDisks;
+  /** Tells of shortage of memory, as long as machines wait. */
+  #watch: StreamChild | undefined;
+  #shortAt = Number.NEGATIVE_INFINITY;
   readonly #kinds = new Map<string, Kind>();
   /** Of those that are being made. */
   readonly #making = new Set<ShimClient>();
   #closed = false;
-  #swept: Promise<void> | undefined;
   #filling: Promise<void> | undefined;
   #hits = 0;
   #misses = 0;
 
-  constructor(shimPath: string, folder: string) {
-    this.#shimPath = shimPath;
-    this.#folder = folder;
+  constructor(options: PoolOptions, disks: WritableDisks) {
+    this.#shimPath = options.shimPath;
+    this.#folder = join(options.cacheDir, 'pool');
+    this.#config = options.config;
+    this.#pressureCommand = options.pressureCommand;
+    this.#disks = disks;
   }
 
   facts(): Record<string, string> {
@@ -60,9 +81,28 @@ export class Pool {
     return { pool: `${waiting} waiting, ${this.#hits} hits, ${this.#misses} misses` };
   }
 
+  /** What nobody may ever want goes first when the host needs memory. */
+  #relieve(): void {
+    this.#shortAt = Date.now();
+    for (const key of [...this.#kinds.keys()]) this.#drop(key);
+  }
+
+  /** The kernel is asked to tell: that costs nothing until it does. A host that cannot tell is looked at before each is made. */
+  #watchMemory(): void {
+    if (this.#watch !== undefined) return;
+    const [file, ...args] = this.#pressureCommand;
+    const watch = spawnStream(file, args);
+    this.#watch = watch;
+    watch.stdout.on('data', () => this.#relieve());
+    watch.stderr.resume();
+    watch.unref();
+    watch.exit.catch(() => {});
+  }
+
   /** Ends all that wait; resolves when they are gone. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#watch?.kill('SIGKILL');
     const kinds = [...this.#kinds.values()];
     this.#kinds.clear();
     for (const kind of kinds) clearTimeout(kind.timer);
@@ -130,7 +170,8 @@ export class Pool {
   }
 
   #fill(): void {
-    if (this.#closed) return;
+    if (this.#closed || Date.now() - this.#shortAt < RELIEF_MS) return;
+    this.#watchMemory();
     this.#filling ??= this.#fillAll()
       .catch(() => {})
       .finally(() => {
@@ -149,20 +190,20 @@ export class Pool {
 
   #lacking(): Kind | undefined {
     const kinds = [...this.#kinds.values()];
-    if (kinds.reduce((sum, kind) => sum + kind.waiting.length, 0) >= MOST) return undefined;
+    const config = this.#config();
+    const most = Math.min(config['vm.pool.machines'], Math.floor(config['vm.pool.memory'] / WAITING_BYTES));
+    if (kinds.reduce((sum, kind) => sum + kind.waiting.length, 0) >= most) return undefined;
     return kinds.find((kind) => kind.waiting.length < wanted(kind));
   }
 
   async #make(wish: PoolWish): Promise<ShimClient> {
-    this.#swept ??= sweepKept(this.#folder);
-    await this.#swept;
     const id = randomBytes(32).toString('hex');
     const dir = keptFolder(this.#folder, id);
     const writable = join(dir, 'writable.ext4');
     await mkdir(dir, { recursive: true, mode: 0o700 });
     try {
       await Promise.all([
-        createWritableDisk(writable),
+        this.#disks.make(writable, wish.ephemeral),
         writeFile(join(dir, 'vm.machine'), encodeFields(wish.machine(id, writable))),
         ...['vm.guest', 'vm.main'].map((name) => writeFile(join(dir, name), '')),
       ]);

@@ -12,14 +12,17 @@ import {
 } from '../../core/index.ts';
 import { ShimClient, type ShimConnection, type ShimState } from '../../guest/index.ts';
 import { readIfExists } from '../../host/index.ts';
+import type { VmOrigin } from './checkpoint.ts';
 import { Holder } from './holder.ts';
 import { cleanAfterShim, prepareCgroup, shimDied, startShim } from './process.ts';
 
 /** What an instance needs of its driver. */
 export interface VmHost {
   readonly shimPath: string;
-  /** Writes the files that the shim reads. */
-  writeConfig(spec: InstanceSpec): Promise<void>;
+  /** Writes the files that the shim reads; with what to go on from, if it is to. */
+  writeConfig(spec: InstanceSpec, origin?: VmOrigin): Promise<void>;
+  /** The program that machines run in. */
+  readonly qemu: string;
   /** A machine that waited for an instance like this one and is it from now on, if there is one. */
   claim(spec: InstanceSpec): Promise<ShimClient | undefined>;
   /** The main process runs; how the machine came up is in the state. */
@@ -39,9 +42,12 @@ export class VmSupervisor {
 
   /** Whether nothing has been written to its disk yet. */
   #pristine: boolean;
+  /** What the first run goes on from. */
+  #origin: VmOrigin | undefined;
 
-  constructor(spec: () => InstanceSpec, host: VmHost, pristine: boolean) {
+  constructor(spec: () => InstanceSpec, host: VmHost, pristine: boolean, origin?: VmOrigin) {
     this.#pristine = pristine;
+    this.#origin = origin;
     this.#spec = spec;
     this.#host = host;
     this.#holder = new Holder(() => this.#launch());
@@ -116,7 +122,8 @@ export class VmSupervisor {
     // The last run's machine may still be writing its disk out.
     await this.#client?.gone;
     await this.#holder.end();
-    const claimed = this.#pristine ? await this.#host.claim(this.#spec()) : undefined;
+    const claimed =
+      this.#pristine && this.#origin === undefined ? await this.#host.claim(this.#spec()) : undefined;
     this.#pristine = false;
     return claimed ?? this.#launch();
   }
@@ -125,7 +132,9 @@ export class VmSupervisor {
     const spec = this.#spec();
     this.#pristine = false;
     if (await shimDied(spec)) await cleanAfterShim(spec);
-    await Promise.all([this.#host.writeConfig(spec), prepareCgroup(spec)]);
+    const origin = this.#origin;
+    this.#origin = undefined;
+    await Promise.all([this.#host.writeConfig(spec, origin), prepareCgroup(spec)]);
     return startShim(this.#host.shimPath, spec);
   }
 
@@ -144,7 +153,7 @@ export class VmSupervisor {
   async reachFiles(): Promise<{ readonly connection: ShimConnection; release(): void }> {
     if (this.#client !== undefined && this.#alive)
       return { connection: await this.#client.connect(), release: () => {} };
-    if (this.#early !== undefined)
+    if (this.#early !== undefined || this.#origin !== undefined)
       throw new BerthError('conflict', `VM ${this.#spec().id} is about to be started; try again`);
     await this.#client?.gone;
     return this.#holder.open();

@@ -9,7 +9,7 @@ import { encodeFields } from '../../formats/frames.ts';
 import { field, ShimClient } from '../../guest/index.ts';
 import { readIfExists, spawnDetached } from '../../host/index.ts';
 import { type MachineFiles, type MachineShape, type TemplateFiles, templateFields } from './config.ts';
-import { keptFolder, sweepKept } from './kept-folder.ts';
+import { keptFolder } from './kept-folder.ts';
 
 export interface TemplateWish {
   readonly shape: MachineShape;
@@ -122,7 +122,7 @@ export class Templates {
   }
 
   #begin(key: string, wish: TemplateWish): Promise<Template> {
-    const made = (this.#turn ?? sweepKept(this.#folder)).then(() => this.#make(key, wish));
+    const made = (this.#turn ?? Promise.resolve()).then(() => this.#make(key, wish));
     this.#turn = made.catch(() => {});
     this.#making.set(key, made);
     made

@@ -1,6 +1,7 @@
 // An instance's writable layer: an ext4 file system in a sparse file, the upper half of the guest's root.
 
-import { open, rm } from 'node:fs/promises';
+import { access, mkdir, open, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { run } from '../../host/index.ts';
 
 /** How large it may grow; what is not written takes no space. */
@@ -8,27 +9,24 @@ export const WRITABLE_BYTES = 8 * 2 ** 30;
 
 /** A file of holes reads as zeros: the tables need no writing, and nothing is left for the guest to initialise. */
 const OPTIONS = [
-  ...[
-    '-q',
-    '-F',
-    '-m',
-    '0',
-    '-J',
-    'size=16',
-    '-G',
-    '4096',
-    '-O',
-    '^resize_inode,^metadata_csum,sparse_super2',
-  ],
+  ...['-q', '-F', '-m', '0', '-G', '4096'],
   ...['-E', 'assume_storage_prezeroed=1,nodiscard,packed_meta_blocks=1,num_backup_sb=0'],
 ];
+/** The start that a disk was just taken for comes first. */
+const PATIENCE_MS = 1500;
+const FEATURES = '^resize_inode,^metadata_csum,sparse_super2';
 
-/** Makes the disk; leaves nothing when it fails. */
-export async function createWritableDisk(path: string, sizeBytes = WRITABLE_BYTES): Promise<void> {
+/**
+ * Makes the disk; leaves nothing when it fails. An ephemeral one, which is never mounted a second time, has no journal
+ * that could repair it, and is mounted the sooner for it.
+ */
+async function format(path: string, ephemeral: boolean, sizeBytes: number): Promise<void> {
+  const journal = ephemeral ? ['-O', `${FEATURES},^has_journal`] : ['-O', FEATURES, '-J', 'size=16'];
   const file = await open(path, 'wx', 0o600);
   try {
-    await file.truncate(sizeBytes);
-    await run('mkfs.ext4', [...OPTIONS, path]);
+    await file.truncate(WRITABLE_BYTES);
+    // The device is as large as its template's, the file system on it may be smaller.
+    await run('mkfs.ext4', [...OPTIONS, ...journal, path, `${Math.floor(sizeBytes / 1024)}k`]);
   } catch (error) {
     await rm(path, { force: true });
     throw error;
@@ -36,3 +34,63 @@ export async function createWritableDisk(path: string, sizeBytes = WRITABLE_BYTE
     await file.close();
   }
 }
+
+/** Makes disks, one of each kind ahead: the next machine need not wait for its own. */
+export class WritableDisks {
+  readonly #folder: string;
+  readonly #making = new Map<boolean, Promise<void>>();
+  readonly #sizeBytes: number;
+  #closed = false;
+
+  /** `sizeBytes`: how much fits on one. */
+  constructor(cacheDir: string, sizeBytes: number) {
+    this.#folder = join(cacheDir, 'disks');
+    this.#sizeBytes = sizeBytes;
+  }
+
+  /** Puts an empty disk at the path, or nothing when it fails. */
+  async make(path: string, ephemeral: boolean): Promise<void> {
+    try {
+      await rename(this.#spare(ephemeral), path);
+    } catch {
+      // None is there, or it is on another file system.
+      await format(path, ephemeral, this.#sizeBytes);
+    }
+    setTimeout(() => this.#makeSpare(ephemeral), PATIENCE_MS).unref();
+  }
+
+  /** Resolves when none is being made any more; what is there is for the next daemon. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all(this.#making.values());
+  }
+
+  #spare(ephemeral: boolean): string {
+    return join(this.#folder, `${ephemeral ? 'ephemeral' : 'lasting'}-${this.#sizeBytes}.ext4`);
+  }
+
+  #makeSpare(ephemeral: boolean): void {
+    if (this.#closed || this.#making.has(ephemeral)) return;
+    const making = this.#formatSpare(ephemeral)
+      // Whoever needs one makes it, and says what is wrong.
+      .catch(() => {})
+      .finally(() => this.#making.delete(ephemeral));
+    this.#making.set(ephemeral, making);
+  }
+
+  /** Only a whole one has its name. */
+  async #formatSpare(ephemeral: boolean): Promise<void> {
+    const path = this.#spare(ephemeral);
+    if (await exists(path)) return;
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    await rm(`${path}.new`, { force: true });
+    await format(`${path}.new`, ephemeral, this.#sizeBytes);
+    await rename(`${path}.new`, path);
+  }
+}
+
+const exists = (path: string) =>
+  access(path).then(
+    () => true,
+    () => false,
+  );

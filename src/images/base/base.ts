@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import type { BaseOptions, Image } from '../../core/index.ts';
 import { taggedName } from '../import.ts';
 import type { Library } from '../library.ts';
-import { makeOneLayerImage } from '../one-layer.ts';
+import { makeLayer } from '../new-layer.ts';
 import { hostPlatform } from '../platform.ts';
 import { busyboxTar } from './busybox.ts';
 import { debianTar } from './debian.ts';
@@ -27,7 +27,7 @@ export async function createBaseImage(library: Library, options: BaseOptions): P
   await mkdir(folder, { mode: 0o755 });
   try {
     const base = options.kind === 'busybox' ? await busyboxTar(options) : await debianTar(options, folder);
-    return await makeOneLayerImage(library, base.tar, {
+    return await makeLayer(library, base.tar, {
       what: `base image ${reference}`,
       tags,
       platform: hostPlatform(),

@@ -29,11 +29,6 @@ export function absentRoutes(): readonly Route[] {
     },
     { method: 'POST', path: '/session', handle: refuse(501, NO_BUILD) },
     { method: 'POST', path: '/grpc', handle: refuse(501, NO_BUILD) },
-    {
-      method: 'POST',
-      path: '/commit',
-      handle: refuse(501, 'commit is not supported in this version: use export and import'),
-    },
     { method: 'GET', path: '/plugins', handle: (call) => sendJson(call, []) },
     {
       method: 'GET',

@@ -3,6 +3,9 @@
 import type { Route } from '../http/router.ts';
 import { absentRoutes } from './absent.ts';
 import { berthRoutes } from './berth.ts';
+import { checkpointRoutes } from './checkpoints.ts';
+import { commitRoutes } from './commit.ts';
+import { configRoutes } from './config.ts';
 import { containerFileRoutes } from './container-files.ts';
 import { containerLifeRoutes } from './container-life.ts';
 import { containerStreamRoutes } from './container-streams.ts';
@@ -25,6 +28,7 @@ export function allRoutes(services: Services): readonly Route[] {
     ...containerLifeRoutes(services),
     ...containerStreamRoutes(services),
     ...containerFileRoutes(services),
+    ...commitRoutes(services),
     ...execRoutes(services),
     ...imageTransferRoutes(services),
     ...imageRoutes(services),
@@ -32,6 +36,8 @@ export function allRoutes(services: Services): readonly Route[] {
     ...networkRoutes(services),
     ...eventRoutes(services),
     ...berthRoutes(services),
+    ...checkpointRoutes(services),
+    ...configRoutes(services),
     ...absentRoutes(),
   ];
 }

@@ -147,18 +147,14 @@ export const hostScenarios: readonly Scenario[] = [
     },
   },
   {
-    title: 'what Berth has not says so: swarm, build, push, commit, search',
+    title: 'what Berth has not says so: swarm, build, push, search',
     area: 'system',
     covers: 'refusals of swarm, build, push, search, login',
     once: true,
-    run: async ({ docker, folder, name }) => {
+    run: async ({ docker, folder }) => {
       assert.match((await docker(['service', 'ls'])).stderr, /not a swarm manager/);
       assert.match((await docker(['push', 'busybox'])).stderr, /not supported/);
       assert.match((await docker(['search', 'busybox'])).stderr, /not supported/);
-      const box = name('commit');
-      expectOk(await docker(['create', '--name', box, 'busybox', 'true']));
-      assert.match((await docker(['commit', box])).stderr, /not supported/);
-      expectOk(await docker(['rm', box]));
       assert.notEqual((await docker(['build', folder])).code, 0);
     },
   },

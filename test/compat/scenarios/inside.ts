@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { expectOk, lines, type Scenario } from '../scenario.ts';
 
 export const insideScenarios: readonly Scenario[] = [
@@ -147,6 +148,36 @@ export const insideScenarios: readonly Scenario[] = [
       const listed = spawnSync('tar', ['-tf', path], { encoding: 'utf8' }).stdout;
       assert.match(listed, /^added$/m);
       assert.doesNotMatch(listed, /^etc\/group$/m);
+    },
+  },
+  {
+    title: 'commit makes an image of what the workload changed, with another command and a comment',
+    area: 'diff',
+    covers: 'commit -a -m -c, of a running and of a stopped workload',
+    run: async ({ run, docker, name }) => {
+      const box = name('committed');
+      const script =
+        'mkdir /made; echo one > /made/a; ln /made/a /made/b; rm -f /bin/yes; chmod 600 /etc/passwd; echo ok; cat';
+      expectOk(await run(['-d', '-i', '--name', box, '-e', 'KEPT=1', 'busybox', 'sh', '-c', script]));
+      for (let tries = 0; !(await docker(['logs', box])).stdout.includes('ok') && tries < 100; tries++)
+        await delay(50);
+      const image = `made-of-${box}`.toLowerCase();
+      const change = 'CMD ["sh", "-c", "cat /made/b; ls /bin/yes; ls -l /etc/passwd; echo $KEPT"]';
+      const id = expectOk(await docker(['commit', '-a', 'me', '-m', 'with files', '-c', change, box, image]));
+      assert.match(id, /^sha256:[0-9a-f]{64}$/);
+      const { stdout, stderr } = await docker(['run', '--rm', image]);
+      assert.match(stdout, /^one\n-rw------- .*\/etc\/passwd\n1\n$/);
+      assert.match(stderr, /\/bin\/yes: No such file/);
+      const format = '{{.Author}} {{.Comment}} {{len .RootFS.Layers}}';
+      assert.match(expectOk(await docker(['image', 'inspect', '-f', format, image])), /^me .*2$/);
+      assert.match(expectOk(await docker(['history', image])), /with files/);
+      expectOk(await docker(['kill', box]));
+      expectOk(await docker(['wait', box]));
+      assert.match(expectOk(await docker(['commit', box, `${image}:stopped`])), /^sha256:/);
+      assert.equal(expectOk(await docker(['run', '--rm', `${image}:stopped`, 'cat', '/made/a'])), 'one');
+      expectOk(await docker(['rm', box]));
+      expectOk(await docker(['rmi', image, `${image}:stopped`]));
+      assert.match((await docker(['commit', 'no-such-box'])).stderr, /No such container: no-such-box/);
     },
   },
   {

@@ -1,4 +1,4 @@
-// An image of one layer from a root file system's tar: unpacked, digested, compressed and stored in one pass.
+// A layer from a tar, unpacked, digested, compressed and stored in one pass, and the image that it is the top of.
 
 import { once } from 'node:events';
 import { PassThrough, type Writable } from 'node:stream';
@@ -9,57 +9,68 @@ import { throwFirst } from './admit.ts';
 import type { StagedLayer } from './layers.ts';
 import type { LeaseGroup } from './leases.ts';
 import type { Library } from './library.ts';
-import { type Descriptor, formatManifest, MEDIA_TYPES } from './manifest.ts';
+import { type Descriptor, formatManifest, type ImageConfig, MEDIA_TYPES } from './manifest.ts';
 import type { Platform } from './platform.ts';
 
-export interface OneLayerImage {
+export interface NewImage {
   /** For messages. */
   readonly what: string;
+  /** The image below it; absent: none. */
+  readonly base?: Image;
   /** domain/path:tag */
   readonly tags: readonly string[];
   readonly platform: Platform;
   /** RFC 3339. */
   readonly created: string;
+  readonly author?: string;
   readonly config: ImageRunConfig;
   readonly history: { readonly createdBy: string; readonly comment: string };
   readonly signal?: AbortSignal | undefined;
 }
 
 /** Stores the image of the tar, which may be compressed. Fails without a trace. */
-export function makeOneLayerImage(
-  library: Library,
-  tar: AsyncIterable<Uint8Array>,
-  image: OneLayerImage,
-): Promise<Image> {
+export function makeLayer(library: Library, tar: AsyncIterable<Uint8Array>, image: NewImage): Promise<Image> {
   return library.adding(async (lease) => {
+    const below = image.base && library.documents(image.base.id);
+    if (image.base && below) library.hold(lease, image.base.manifestDigest, below);
     const { staged, layer } = await storeLayer(library, tar, image, lease);
     lease.hold(staged.diffId);
     await library.layers.commit(staged);
-    const config = await library.blobs.writeDocument(formatConfig(image, staged.diffId), lease);
+    const config = await library.blobs.writeDocument(
+      formatConfig(image, staged.diffId, below?.config),
+      lease,
+    );
     const configDescriptor = { mediaType: MEDIA_TYPES.ociConfig, digest: config.digest, size: config.bytes };
-    const manifest = await library.blobs.writeDocument(formatManifest(configDescriptor, [layer]), lease);
+    const manifest = await library.blobs.writeDocument(
+      formatManifest(configDescriptor, [...(below?.manifest.layers ?? []), layer]),
+      lease,
+    );
     const documents = await library.readDocuments(manifest.digest, image.what);
     return library.register(manifest.digest, documents, { tags: image.tags, repoDigests: [] });
   });
 }
 
-function formatConfig(image: OneLayerImage, diffId: string): string {
+function formatConfig(image: NewImage, diffId: string, below: ImageConfig | undefined): string {
   const { platform, created, config, history } = image;
   return JSON.stringify({
     created,
+    ...(image.author === undefined ? {} : { author: image.author }),
     architecture: platform.architecture,
     ...(platform.variant === undefined ? {} : { variant: platform.variant }),
     os: platform.os,
     config,
-    rootfs: { type: 'layers', diff_ids: [diffId] },
-    history: [{ created, created_by: history.createdBy, comment: history.comment }],
+    rootfs: { type: 'layers', diff_ids: [...(below?.diffIds ?? []), diffId] },
+    history: [
+      ...(below?.history ?? []),
+      { created, created_by: history.createdBy, comment: history.comment },
+    ],
   });
 }
 
 async function storeLayer(
   library: Library,
   tar: AsyncIterable<Uint8Array>,
-  { what, signal }: OneLayerImage,
+  { what, signal }: NewImage,
   lease: LeaseGroup,
 ): Promise<{ readonly staged: StagedLayer; readonly layer: Descriptor }> {
   const toUnpack = new PassThrough();

@@ -1,0 +1,57 @@
+// Leaves entries out of a tar stream; those that stay pass through byte for byte, extended attributes and all.
+
+import { BerthError } from '../core/index.ts';
+import { ByteReader } from './byte-reader.ts';
+import { applyMeta, isMeta, type Overrides } from './tar.ts';
+import { BLOCK_BYTES, padding, parseHeader } from './tar-header.ts';
+
+/**
+ * The stream without the entries that `keep` refuses and without its end mark. `keep` is given the name without leading dots and
+ * slashes. Fails with `invalid-argument` when the stream is no tar or is truncated.
+ */
+export async function* filterTar(
+  source: AsyncIterable<Uint8Array>,
+  keep: (name: string) => boolean,
+): AsyncGenerator<Buffer> {
+  const reader = new ByteReader(source);
+  try {
+    let before: Buffer[] = [];
+    let overrides: Overrides = {};
+    for (;;) {
+      if ((await reader.peek(1)).length === 0) return;
+      const header = await take(reader, BLOCK_BYTES);
+      if (header.every((byte) => byte === 0)) return;
+      const { entry, flag } = parseHeader(header);
+      if (isMeta(flag)) {
+        const data = await take(reader, entry.sizeBytes);
+        before.push(header, data, await take(reader, padding(entry.sizeBytes).length));
+        overrides = applyMeta(overrides, flag, data);
+        continue;
+      }
+      const merged = { ...entry, ...overrides };
+      const kept = keep(merged.name.replace(/^[./]+/, ''));
+      if (kept) for (const block of [...before, header]) yield block;
+      const size = merged.type === 'file' || merged.type === 'other' ? merged.sizeBytes : 0;
+      for (let left = size + padding(size).length; left > 0; ) {
+        const chunk = await reader.takeSome(left);
+        if (chunk === undefined) throw truncated();
+        left -= chunk.length;
+        if (kept) yield chunk;
+      }
+      before = [];
+      overrides = {};
+    }
+  } finally {
+    await reader.close();
+  }
+}
+
+async function take(reader: ByteReader, bytes: number): Promise<Buffer> {
+  const data = await reader.take(bytes);
+  if (data === undefined) throw truncated();
+  return Buffer.from(data);
+}
+
+function truncated(): BerthError {
+  return new BerthError('invalid-argument', 'damaged tar archive: it ends too early');
+}
