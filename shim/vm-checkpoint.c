@@ -184,7 +184,6 @@ static void persist(void)
 static void conclude(void)
 {
     if (!capture.active || capture.freezing || capture.thawing || capture.awaited || capture.copying) return;
-    loop_cancel(capture.timer);
     if (*capture.failure || !capture.conn) return end();
     if (capture.durable) persist();
     else hand_over();
@@ -266,6 +265,7 @@ static void stopped(const char *failure)
 
 static void at_rest(void)
 {
+    loop_cancel(capture.timer);
     capture.freezing = 0;
     capture.awaited++;
     qmp_run("stop", -1, stopped, "");
@@ -293,6 +293,7 @@ int checkpoint_frame(const struct frame *frame)
     if (frame->type == FRAME_OPENED) return at_rest(), 1;
     const char *why = fields_parse(&fields, frame) == 0 ? fields_get(&fields, "message") : NULL;
     note_failure("the guest cannot be captured", why ? why : "it refused");
+    loop_cancel(capture.timer);
     capture.freezing = 0;
     link_release(FRAME_OPEN, CHANNEL_LINK, "op=thaw", sizeof "op=thaw");
     capture.thawing = 1;

@@ -25,7 +25,7 @@ static struct buffer incoming;
 static struct command *commands;
 static int last_id;
 
-/* Without a message QEMU closes a descriptor that comes with it; -1 sends none. */
+/* The descriptor goes with the line, for the command in it to take; -1: none does. */
 static void transmit(const char *text, int fd)
 {
     union {
@@ -86,8 +86,6 @@ static void answer_pause(const struct command *command, const char *failure)
     else conn_opened(command->conn);
 }
 
-static void answer_done(const struct command *command, const char *failure) { command->done(failure); }
-
 /* The text of a string member, cut off where it is too long; NULL when there is none. */
 static const char *text_member(const char *line, const char *key, char *text, size_t size)
 {
@@ -110,7 +108,7 @@ static void answered(const char *line)
         failure = text_member(line, "\"desc\": \"", reason, sizeof reason);
         if (!failure) failure = line;
     }
-    if (command->done) answer_done(command, failure);
+    if (command->done) command->done(failure);
     else answer_pause(command, failure);
     free(command);
 }

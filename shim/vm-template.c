@@ -127,37 +127,31 @@ static void keep_due(void *context)
     main_failed("unavailable", 0, message);
 }
 
-/* One of the parts of a checkpoint, with the sum that it had when it was written. */
-static int open_part(const struct fields *machine, const char *name, long long *size, const char **damage)
+/* What is wrong with one of the parts of a checkpoint; NULL: nothing. Its content goes to `copy` while it is summed up. */
+static const char *read_part(const struct fields *machine, const char *name, const char *kept_as, int *copy)
 {
     char key[32];
     unsigned long long sum;
-    const char *path = fields_get(machine, name), *wanted;
+    const char *path = fields_get(machine, name), *damage = NULL, *wanted;
     struct stat info;
-    int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     snprintf(key, sizeof key, "%s_bytes", name);
-    *size = fields_number(machine, key, -1);
+    long long size = fields_number(machine, key, -1);
     snprintf(key, sizeof key, "%s_sum", name);
     wanted = fields_get(machine, key);
-    if (fd < 0 || fstat(fd, &info) < 0) *damage = strerror(errno);
-    else if (info.st_size != *size) *damage = "it has another size than when it was written";
-    else if (store_copy(fd, -1, *size, &sum) < 0) *damage = strerror(errno);
-    else if (!wanted || sum != strtoull(wanted, NULL, 16)) *damage = "its checksum is wrong";
-    else return fd;
+    int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    if (fd < 0 || fstat(fd, &info) < 0) damage = strerror(errno);
+    else if (info.st_size != size) damage = "it has another size than when it was written";
+    else if (copy && (*copy = store_make(kept_as, size)) < 0) damage = strerror(errno);
+    else if (store_copy(fd, copy ? *copy : -1, size, &sum) < 0) damage = strerror(errno);
+    else if (!wanted || sum != strtoull(wanted, NULL, 16)) damage = "its checksum is wrong";
     if (fd >= 0) close(fd);
-    return -1;
+    return damage;
 }
 
 static int load_part(const struct fields *machine, const char *name, const char *kept_as, int *copy,
                      char *message, size_t room)
 {
-    long long size;
-    unsigned long long sum;
-    const char *damage = NULL;
-    int fd = open_part(machine, name, &size, &damage);
-    if (fd >= 0 && copy && ((*copy = store_make(kept_as, size)) < 0 || store_copy(fd, *copy, size, &sum) < 0))
-        damage = strerror(errno);
-    if (fd >= 0) close(fd);
+    const char *damage = read_part(machine, name, kept_as, copy);
     if (!damage) return 0;
     snprintf(message, room, "the checkpoint's %s cannot be used: %s", name + strlen("saved_"), damage);
     return -1;
