@@ -1,8 +1,7 @@
 // Leaves entries out of a tar stream; those that stay pass through byte for byte, extended attributes and all.
 
-import { BerthError } from '../core/index.ts';
 import { ByteReader } from './byte-reader.ts';
-import { applyMeta, isMeta, type Overrides } from './tar.ts';
+import { applyMeta, isMeta, type Overrides, takeMeta, truncated } from './tar.ts';
 import { BLOCK_BYTES, padding, parseHeader } from './tar-header.ts';
 
 /**
@@ -19,12 +18,13 @@ export async function* filterTar(
     let overrides: Overrides = {};
     for (;;) {
       if ((await reader.peek(1)).length === 0) return;
-      const header = await take(reader, BLOCK_BYTES);
+      const header = await reader.take(BLOCK_BYTES);
+      if (header === undefined) throw truncated();
       if (header.every((byte) => byte === 0)) return;
       const { entry, flag } = parseHeader(header);
       if (isMeta(flag)) {
-        const data = await take(reader, entry.sizeBytes);
-        before.push(header, data, await take(reader, padding(entry.sizeBytes).length));
+        const data = await takeMeta(reader, entry);
+        before.push(header, data, padding(entry.sizeBytes));
         overrides = applyMeta(overrides, flag, data);
         continue;
       }
@@ -44,14 +44,4 @@ export async function* filterTar(
   } finally {
     await reader.close();
   }
-}
-
-async function take(reader: ByteReader, bytes: number): Promise<Buffer> {
-  const data = await reader.take(bytes);
-  if (data === undefined) throw truncated();
-  return Buffer.from(data);
-}
-
-function truncated(): BerthError {
-  return new BerthError('invalid-argument', 'damaged tar archive: it ends too early');
 }

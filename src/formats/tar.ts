@@ -55,7 +55,7 @@ export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerato
   }
 }
 
-function truncated(): BerthError {
+export function truncated(): BerthError {
   return new BerthError('invalid-argument', 'damaged tar archive: it ends too early');
 }
 
@@ -63,7 +63,8 @@ export function isMeta(flag: string): boolean {
   return flag === 'x' || flag === 'g' || flag === 'L' || flag === 'K';
 }
 
-async function takeMeta(reader: ByteReader, entry: TarEntry): Promise<Buffer> {
+/** What a header in front of an entry carries, of a bounded size. */
+export async function takeMeta(reader: ByteReader, entry: TarEntry): Promise<Buffer> {
   if (entry.sizeBytes > MAX_META_BYTES)
     throw new BerthError('invalid-argument', `damaged tar archive: a name of ${entry.sizeBytes} bytes`);
   const data = await reader.take(entry.sizeBytes);
