@@ -124,7 +124,7 @@ export interface SavedState {
 
 /** Capturing memory, devices and disk of a running instance as they are at one moment; it goes on. */
 export interface Checkpointing {
-  /** Into the empty folder `dir`, which must be on the file system of the instance's own; whole and flushed to the disk at the end. */
+  /** Into the empty folder `dir`; whole and flushed to the disk at the end. Quickest on the file system of the instance's own. */
   save(dir: string): Promise<SavedState>;
   /** For copies that are made at once; the folder is used until it is disposed. */
   capture(dir: string): Promise<Origin>;

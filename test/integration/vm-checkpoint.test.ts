@@ -1,7 +1,7 @@
 // A running VM is captured and goes on; what is restored from it is a machine of its own that goes on where it was.
 
 import assert from 'node:assert/strict';
-import { mkdir, open as openFile, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open as openFile, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Instance, InstanceSpec, Origin } from '../../src/core/index.ts';
@@ -213,14 +213,16 @@ describe('running state of a VM', { timeout: 300_000 }, () => {
         message: new RegExp(`${name}.*checksum is wrong`),
       });
       await file.write(byte, 0, 1, at);
-      await file.truncate(size - 4096);
+      const tail = Buffer.alloc(4096);
+      await file.read(tail, 0, tail.length, size - tail.length);
+      await file.truncate(size - tail.length);
       await assert.rejects(open(), { code: 'unavailable', message: new RegExp(`${name}.*another size`) });
       await file.truncate(size);
-      await file.close();
-      // What was cut off was a hole in each but the state.
+      // What was cut off is zeros now, which only the state did not end with.
       if (part === 'state') await assert.rejects(open(), { message: /state.*checksum/ });
-      else await open();
-      if (part === 'state') break;
+      await file.write(tail, 0, tail.length, size - tail.length);
+      await file.close();
+      await open();
     }
     const description = await readFile(join(dir, 'checkpoint.json'), 'utf8');
     await writeFile(
@@ -233,6 +235,11 @@ describe('running state of a VM', { timeout: 300_000 }, () => {
     });
     await writeFile(join(dir, 'checkpoint.json'), description.slice(9));
     await assert.rejects(open(), { code: 'unavailable', message: /damaged/ });
+    await writeFile(join(dir, 'checkpoint.json'), description);
+    await rename(join(dir, 'parts'), join(dir, 'elsewhere'));
+    await assert.rejects(open(), { code: 'unavailable', message: /parts is missing/ });
+    await rename(join(dir, 'elsewhere'), join(dir, 'parts'));
+    await open();
     await rm(join(dir, 'checkpoint.json'));
     await assert.rejects(open(), { code: 'unavailable', message: /missing/ });
   });

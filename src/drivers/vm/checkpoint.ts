@@ -1,8 +1,7 @@
 // A running machine captured: asked of its shim, described so that another daemon can tell whether it still fits, and
 // opened again by a keeper (a shim without a machine) that checks all of it and holds it in memory that nothing can change.
 
-import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   BerthError,
@@ -11,13 +10,13 @@ import {
   type Origin,
   type SavedState,
 } from '../../core/index.ts';
-import { decodeFields, encodeFields } from '../../formats/frames.ts';
-import { type Fields, field, ShimClient } from '../../guest/index.ts';
-import { readIfExists, run, spawnDetached, writeAtomic } from '../../host/index.ts';
+import { decodeFields } from '../../formats/frames.ts';
+import { type Fields, field, type ShimClient } from '../../guest/index.ts';
+import { readIfExists, run, writeAtomic } from '../../host/index.ts';
 import type { HostVerdict } from '../../qemu/index.ts';
 import { allocatedBytes } from '../../volumes/index.ts';
 import { canFork, type MachineShape, type TemplateFiles } from './config.ts';
-import { keptFolder } from './kept-folder.ts';
+import { makeKept, startKept } from './kept-folder.ts';
 
 /** Of what is in the memory of a captured guest: the agent, and with it the words it understands. */
 const GENERATION = 1;
@@ -141,18 +140,12 @@ export interface KeeperOptions {
 
 /** Opens a saved checkpoint: all of it is read and compared with its checksums. */
 export async function openCheckpoint(saved: string, options: KeeperOptions): Promise<VmOrigin> {
-  const description = await readDescription(saved, options);
-  const { shape } = description;
-  const parts = decodeFields(await readFile(join(saved, 'parts')));
-  const id = randomBytes(32).toString('hex');
-  const dir = keptFolder(options.folder, id);
-  await mkdir(dir, { recursive: true, mode: 0o700 });
+  const { shape } = await readDescription(saved, options);
+  const parts = decodeFields(Buffer.from(await readPart(saved, 'parts')));
+  const kept = await makeKept(options.folder);
+  const { dir } = kept;
   try {
-    await Promise.all([
-      writeFile(join(dir, 'vm.machine'), encodeFields(keeperFields(saved, shape, parts))),
-      ...['vm.guest', 'vm.main'].map((name) => writeFile(join(dir, name), '')),
-    ]);
-    const client = startKeeper(options.shimPath, dir, id);
+    const client = await startKept(options.shimPath, kept, keeperFields(saved, shape, parts), ['--no-log']);
     const said = await client.prepare('hold');
     const release = async () => {
       await client.quit();
@@ -163,15 +156,6 @@ export async function openCheckpoint(saved: string, options: KeeperOptions): Pro
     await rm(dir, { recursive: true, force: true });
     throw error;
   }
-}
-
-function startKeeper(shimPath: string, dir: string, id: string): ShimClient {
-  const child = spawnDetached(shimPath, ['vm', `--dir=${dir}`, `--id=${id}`, '--no-log'], {
-    extra: ['socket'],
-  });
-  const socket = child.sockets[0];
-  if (socket === undefined) throw new BerthError('internal', `${shimPath} cannot be started`);
-  return ShimClient.started(dir, socket);
 }
 
 function keeperFields(saved: string, shape: MachineShape, parts: Fields) {
@@ -188,10 +172,16 @@ function keeperFields(saved: string, shape: MachineShape, parts: Fields) {
   };
 }
 
+const refuse = (why: string) => new BerthError('unavailable', `the checkpoint cannot be restored: ${why}`);
+
+async function readPart(saved: string, name: string): Promise<string> {
+  const text = await readIfExists(join(saved, name));
+  if (text === undefined) throw refuse(`${name} is missing`);
+  return text;
+}
+
 async function readDescription(saved: string, { qemu, host }: KeeperOptions): Promise<Description> {
-  const refuse = (why: string) => new BerthError('unavailable', `the checkpoint cannot be restored: ${why}`);
-  const text = await readIfExists(join(saved, DESCRIPTION));
-  if (text === undefined) throw refuse(`${DESCRIPTION} is missing`);
+  const text = await readPart(saved, DESCRIPTION);
   let description: Description;
   try {
     description = JSON.parse(text) as Description;

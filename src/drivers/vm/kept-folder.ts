@@ -1,14 +1,47 @@
-// Folders of machines that this process keeps for later starts. They are named after it: what another one left is waste,
-// as its shims ended with it.
+// Machines that this process keeps for later starts. Their folders are named after it: what another one left is waste, as
+// its shims ended with it.
 
-import { readdir, rm } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { BerthError } from '../../core/index.ts';
+import { encodeFields } from '../../formats/frames.ts';
+import { ShimClient } from '../../guest/index.ts';
+import { spawnDetached } from '../../host/index.ts';
+import type { FieldRecord } from './config.ts';
 
 const OWNER = `${process.pid}-${Math.round(performance.timeOrigin)}`;
 
-/** Where the machine with this id is kept; not made yet. */
-export function keptFolder(parent: string, id: string): string {
-  return join(parent, `${OWNER}.${id.slice(0, 12)}`);
+export interface Kept {
+  readonly id: string;
+  readonly dir: string;
+}
+
+/** A folder of its own for a machine to be kept. */
+export async function makeKept(parent: string): Promise<Kept> {
+  const id = randomBytes(32).toString('hex');
+  const dir = join(parent, `${OWNER}.${id.slice(0, 12)}`);
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  return { id, dir };
+}
+
+/** Starts the shim of a machine that is no instance yet, from its vm.machine; it waits for `hold`. */
+export async function startKept(
+  shimPath: string,
+  { id, dir }: Kept,
+  machine: FieldRecord,
+  options: readonly string[] = [],
+): Promise<ShimClient> {
+  await Promise.all([
+    writeFile(join(dir, 'vm.machine'), encodeFields(machine)),
+    ...['vm.guest', 'vm.main'].map((name) => writeFile(join(dir, name), '')),
+  ]);
+  const child = spawnDetached(shimPath, ['vm', `--dir=${dir}`, `--id=${id}`, ...options], {
+    extra: ['socket'],
+  });
+  const socket = child.sockets[0];
+  if (socket === undefined) throw new BerthError('internal', `${shimPath} cannot be started`);
+  return ShimClient.started(dir, socket);
 }
 
 /** Removes what other processes left. */

@@ -1,15 +1,13 @@
 // Machines that wait: forked, their image mounted, a first process run, stopped. A start takes one over. How many wait
 // follows use; after a while without, none does.
 
-import { randomBytes } from 'node:crypto';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BerthError, type Config, type InstanceSpec } from '../../core/index.ts';
-import { encodeFields } from '../../formats/frames.ts';
-import { ShimClient } from '../../guest/index.ts';
-import { readIfExists, type StreamChild, spawnDetached, spawnStream } from '../../host/index.ts';
+import type { Config, InstanceSpec } from '../../core/index.ts';
+import type { ShimClient } from '../../guest/index.ts';
+import { readIfExists, type StreamChild, spawnStream } from '../../host/index.ts';
 import type { FieldRecord } from './config.ts';
-import { keptFolder } from './kept-folder.ts';
+import { makeKept, startKept } from './kept-folder.ts';
 import type { WritableDisks } from './writable-disk.ts';
 
 /** What a machine that waits must agree with an instance in. */
@@ -197,22 +195,11 @@ export class Pool {
   }
 
   async #make(wish: PoolWish): Promise<ShimClient> {
-    const id = randomBytes(32).toString('hex');
-    const dir = keptFolder(this.#folder, id);
-    const writable = join(dir, 'writable.ext4');
-    await mkdir(dir, { recursive: true, mode: 0o700 });
+    const kept = await makeKept(this.#folder);
+    const writable = join(kept.dir, 'writable.ext4');
     try {
-      await Promise.all([
-        this.#disks.make(writable, wish.ephemeral),
-        writeFile(join(dir, 'vm.machine'), encodeFields(wish.machine(id, writable))),
-        ...['vm.guest', 'vm.main'].map((name) => writeFile(join(dir, name), '')),
-      ]);
-      const child = spawnDetached(this.#shimPath, ['vm', `--dir=${dir}`, `--id=${id}`], {
-        extra: ['socket'],
-      });
-      const socket = child.sockets[0];
-      if (socket === undefined) throw new BerthError('internal', `${this.#shimPath} cannot be started`);
-      const client = ShimClient.started(dir, socket);
+      await this.#disks.make(writable, wish.ephemeral);
+      const client = await startKept(this.#shimPath, kept, wish.machine(kept.id, writable));
       void client.gone.then(() => this.#forget(client));
       this.#making.add(client);
       if (this.#closed) client.close();
@@ -220,7 +207,7 @@ export class Pool {
       client.unref();
       return client;
     } catch (error) {
-      await rm(dir, { recursive: true, force: true });
+      await rm(kept.dir, { recursive: true, force: true });
       throw error;
     }
   }

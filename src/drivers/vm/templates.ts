@@ -1,15 +1,13 @@
 // Templates: machines booted once and saved, of which others are copies. Each is kept by a shim of its own for as long as
 // this process holds on to it; with the shim it is gone, whatever happened. Made in the background, one at a time.
 
-import { randomBytes } from 'node:crypto';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BerthError, errorMessage } from '../../core/index.ts';
-import { encodeFields } from '../../formats/frames.ts';
-import { field, ShimClient } from '../../guest/index.ts';
-import { readIfExists, spawnDetached } from '../../host/index.ts';
+import { field, type ShimClient } from '../../guest/index.ts';
+import { readIfExists } from '../../host/index.ts';
 import { type MachineFiles, type MachineShape, type TemplateFiles, templateFields } from './config.ts';
-import { keptFolder } from './kept-folder.ts';
+import { makeKept, startKept } from './kept-folder.ts';
 
 export interface TemplateWish {
   readonly shape: MachineShape;
@@ -135,21 +133,12 @@ export class Templates {
   }
 
   async #make(key: string, wish: TemplateWish): Promise<Template> {
-    const id = randomBytes(32).toString('hex');
-    const dir = keptFolder(this.#folder, id);
-    await mkdir(dir, { recursive: true, mode: 0o700 });
+    const kept = await makeKept(this.#folder);
+    const { id, dir } = kept;
     const { memoryBytes } = wish.shape;
     try {
-      await Promise.all([
-        writeFile(join(dir, 'vm.machine'), encodeFields(templateFields(wish.shape, wish.files, id))),
-        ...['vm.guest', 'vm.main'].map((name) => writeFile(join(dir, name), '')),
-      ]);
-      const child = spawnDetached(this.#shimPath, ['vm', `--dir=${dir}`, `--id=${id}`, '--no-log'], {
-        extra: ['socket'],
-      });
-      const socket = child.sockets[0];
-      if (socket === undefined) throw new BerthError('internal', `${this.#shimPath} cannot be started`);
-      const client = ShimClient.started(dir, socket);
+      const machine = templateFields(wish.shape, wish.files, id);
+      const client = await startKept(this.#shimPath, kept, machine, ['--no-log']);
       void client.gone.then(() => this.#forget(key, client));
       this.#maker = client;
       if (this.#closed) client.close();
