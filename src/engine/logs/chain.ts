@@ -6,19 +6,30 @@ import { findTail, LineFile } from './line-file.ts';
 
 /** Opens what is there, oldest first, so placed that the last `tail` lines follow (all, when absent). */
 export async function openChain(path: string, tail: number | undefined): Promise<LineFile[]> {
+  for (;;) {
+    const files = await openOnce(path, tail);
+    if (files !== undefined) return files;
+  }
+}
+
+/** Newest first, each name once; undefined when names moved on so fast meanwhile that the order is not certain. */
+async function openOnce(path: string, tail: number | undefined): Promise<LineFile[] | undefined> {
   const files: LineFile[] = [];
   let wanted = tail;
+  let missing = 0;
   try {
-    // Newest first: what is rotated meanwhile turns up again under the next name, and is known by its inode.
     for (let number = 0; wanted === undefined || wanted > 0 || number === 0; number++) {
-      const handle = await openIfExists(number === 0 ? path : `${path}.${number}`);
+      const handle = await openIfExists(nameOf(path, number));
       if (handle === undefined) {
-        // Just after a rotation there is no newest file yet, but older ones.
-        if (number === 0) continue;
-        break;
+        // In the middle of a rotation one name is missing; there may be older ones behind it.
+        if (++missing === 2) break;
+        continue;
       }
+      missing = 0;
       const { ino, size } = await handle.stat({ bigint: true });
-      if (files.some((file) => file.inode === ino)) {
+      const newer = files[0];
+      if (newer?.inode === ino) {
+        // The one opened before was rotated meanwhile, and turned up again under its next name.
         await handle.close();
         continue;
       }
@@ -29,6 +40,11 @@ export async function openChain(path: string, tail: number | undefined): Promise
         wanted -= found.lines;
       }
       files.unshift(new LineFile(handle, ino, position));
+      // Names only move on: where the newer one is still in front of this name, this one is the older.
+      if (newer !== undefined && !(await isBefore(path, newer.inode, number))) {
+        await closeAll(files);
+        return undefined;
+      }
     }
     return files;
   } catch (error) {
@@ -37,26 +53,49 @@ export async function openChain(path: string, tail: number | undefined): Promise
   }
 }
 
+async function isBefore(path: string, inode: bigint, end: number): Promise<boolean> {
+  for (let number = end - 1; number >= 0; number--) {
+    if ((await inodeOf(nameOf(path, number))) === inode) return true;
+  }
+  return false;
+}
+
 /** The file that came after this one, or undefined while it is still the newest. */
 export async function openNext(path: string, inode: bigint | undefined): Promise<LineFile | undefined> {
-  let newer: string | undefined;
-  for (let number = 0; ; number++) {
-    const name = number === 0 ? path : `${path}.${number}`;
-    const found = await stat(name, { bigint: true }).catch(() => undefined);
-    if (found !== undefined && found.ino === inode) break;
-    if (found !== undefined) newer = name;
-    else if (number > 0) break;
-  }
-  if (newer === undefined) return undefined;
-  const handle = await openIfExists(newer);
-  if (handle === undefined) return undefined;
-  const { ino } = await handle.stat({ bigint: true });
-  if (ino === inode) {
+  for (;;) {
+    const newer = await findNext(path, inode);
+    if (newer === undefined) return undefined;
+    const handle = await openIfExists(newer.name);
+    if (handle === undefined) continue;
+    const { ino } = await handle.stat({ bigint: true });
+    if (ino === newer.inode) return new LineFile(handle, ino);
     // Rotated between the look and the opening.
     await handle.close();
-    return await openNext(path, inode);
   }
-  return new LineFile(handle, ino);
+}
+
+async function findNext(
+  path: string,
+  inode: bigint | undefined,
+): Promise<{ name: string; inode: bigint } | undefined> {
+  let newer: { name: string; inode: bigint } | undefined;
+  for (let number = 0, missing = 0; missing < 2; number++) {
+    const name = nameOf(path, number);
+    const found = await inodeOf(name);
+    missing = found === undefined ? missing + 1 : 0;
+    if (found === undefined) continue;
+    if (found === inode) break;
+    newer = { name, inode: found };
+  }
+  return newer;
+}
+
+function nameOf(path: string, number: number): string {
+  return number === 0 ? path : `${path}.${number}`;
+}
+
+async function inodeOf(path: string): Promise<bigint | undefined> {
+  return (await stat(path, { bigint: true }).catch(() => undefined))?.ino;
 }
 
 export async function closeAll(files: readonly LineFile[]): Promise<void> {

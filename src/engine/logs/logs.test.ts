@@ -116,6 +116,27 @@ test('a follower sees what is written, through rotations, up to the end', async 
   assert.deepEqual(seen, range(0, 12));
 });
 
+test('however fast names move on while a log is opened, its lines come in order and without a gap', async (t) => {
+  const path = await tempLog(t);
+  const nameOf = (age: number) => (age === 0 ? path : `${path}.${age}`);
+  let rotating = true;
+  const rotations = (async () => {
+    for (let count = 0; rotating; count++) {
+      for (let age = Math.min(count, 5); age > 0; age--) await rename(nameOf(age - 1), nameOf(age));
+      await writeFile(path, entries(count * 2, count * 2 + 2));
+    }
+  })();
+  try {
+    for (let run = 0; run < 200; run++) {
+      const found = await lines(path, run % 2 === 0 ? {} : { tail: 5 });
+      assert.deepEqual(found, range(found[0] ?? 0, (found[0] ?? 0) + found.length));
+    }
+  } finally {
+    rotating = false;
+    await rotations;
+  }
+});
+
 test('a follower that gives up, or whose time is over, ends', async (t) => {
   const path = await tempLog(t);
   await writeFile(path, entries(0, 1));
