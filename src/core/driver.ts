@@ -2,6 +2,7 @@
 // unsupported, and the compiler forces the caller to look before calling. Conformance: test/conformance.
 
 import type { Readable, Writable } from 'node:stream';
+import type { EndpointSpec, StartOptions } from './network.ts';
 import type { InstanceSpec, Isolation, ProcessSpec, ResourceSpec } from './spec.ts';
 import type { ExitStatus, InstanceStatus } from './state.ts';
 
@@ -74,7 +75,7 @@ export interface Instance {
    * `exitStatus` 127 (not found) or 126 (not executable), anything else of the runtime's with 125-like `internal`.
    * May be called again after the instance exited: the writable layer survives.
    */
-  start(size?: TerminalSize): Promise<void>;
+  start(options?: StartOptions): Promise<void>;
   /** Connects to the main process's stdio. Before `start` it delivers all output from the first byte on. */
   attach(options: AttachOptions): Promise<ProcessIo>;
   /** Sends a signal to the main process. */
@@ -88,6 +89,7 @@ export interface Instance {
   readonly release?: () => void;
   readonly exec?: Exec;
   readonly pausing?: Pausing;
+  readonly networking?: Networking;
   readonly checkpointing?: Checkpointing;
   readonly stats?: () => Promise<InstanceStats>;
   readonly processes?: (psArgs: readonly string[]) => Promise<ProcessTable>;
@@ -128,6 +130,13 @@ export interface Checkpointing {
   save(dir: string): Promise<SavedState>;
   /** For copies that are made at once; the folder is used until it is disposed. */
   capture(dir: string): Promise<Origin>;
+}
+
+/** Changing what a running instance is plugged into; its other interfaces and their connections are not touched. */
+export interface Networking {
+  plug(endpoint: EndpointSpec): Promise<void>;
+  /** By the name inside; one that is not there is no error. */
+  unplug(name: string): Promise<void>;
 }
 
 export interface Pausing {

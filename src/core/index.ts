@@ -7,6 +7,7 @@ export * from './config.ts';
 export * from './driver.ts';
 export * from './errors.ts';
 export * from './image.ts';
+export * from './network.ts';
 export * from './spec.ts';
 export * from './state.ts';
 export * from './workload.ts';

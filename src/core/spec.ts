@@ -116,7 +116,8 @@ export interface InstanceSpec {
   readonly domainname: string;
   readonly extraHosts: readonly string[];
   readonly dns: readonly string[];
-  readonly network: 'none' | 'host';
+  /** Its own, with what each start plugs in (core/network.ts), or the host's. */
+  readonly network: 'private' | 'host';
   readonly ipc: 'private' | 'host';
   readonly pidMode: 'private' | 'host';
   readonly mounts: readonly MountSpec[];

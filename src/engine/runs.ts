@@ -23,7 +23,7 @@ const START_FAILED = 128;
 export async function launch(ctx: EngineContext, workload: Workload): Promise<void> {
   const instance = workload.requireInstance();
   try {
-    await instance.start(workload.nextSize);
+    await instance.start(workload.nextSize === undefined ? {} : { size: workload.nextSize });
   } catch (error) {
     await startFailed(ctx, workload, error);
     throw error;

@@ -8,4 +8,5 @@ export * from './cgroup-limits.ts';
 export * from './cgroup-stats.ts';
 export * from './files.ts';
 export * from './lock.ts';
+export * from './nft.ts';
 export * from './process.ts';

@@ -6,7 +6,7 @@ import { BerthError, type InstanceSpec, type Isolation } from '../core/index.ts'
 
 /** What a driver is to set up for a network mode. Fails with `unsupported` or `not-found`, naming the mode and what to do. */
 export function resolveNetwork(mode: string, isolation: Isolation): InstanceSpec['network'] {
-  if (mode === '' || mode === 'default' || mode === 'none') return 'none';
+  if (mode === '' || mode === 'default' || mode === 'none') return 'private';
   if (mode === 'host') {
     if (isolation === 'container') return 'host';
     throw new BerthError(

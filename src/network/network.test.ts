@@ -6,7 +6,7 @@ import { resolveNetwork } from './index.ts';
 test('no network, default and none mean loopback only, in either isolation', () => {
   for (const mode of ['', 'default', 'none'])
     for (const isolation of ['container', 'vm'] as const)
-      assert.equal(resolveNetwork(mode, isolation), 'none');
+      assert.equal(resolveNetwork(mode, isolation), 'private');
 });
 
 test('a container may share the network of the host, a VM is told why it cannot', () => {

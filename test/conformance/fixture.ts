@@ -154,7 +154,7 @@ function baseSpec(id: string, dir: string, layers: readonly string[], cgroupPath
     domainname: '',
     extraHosts: [],
     dns: [],
-    network: 'none',
+    network: 'private',
     ipc: 'private',
     pidMode: 'private',
     mounts: [],

@@ -100,7 +100,7 @@ export const stdioCases: readonly Case[] = [
       const io = await instance.attach(ALL);
       const output = collect(io, true);
       const first = until(io, (text) => text.includes('/dev/'));
-      await instance.start({ rows: 33, columns: 77 });
+      await instance.start({ size: { rows: 33, columns: 77 } });
       await first;
       await instance.resize({ rows: 44, columns: 99 });
       io.input.write('go\n');

@@ -114,7 +114,7 @@ describe('a workload in a VM', { timeout: 300_000 }, () => {
       process: { tty: true, stdin: true },
     });
     const io = await vm.attach(ALL);
-    await vm.start({ rows: 33, columns: 111 });
+    await vm.start({ size: { rows: 33, columns: 111 } });
     await sawOutput(io, '33 111');
     await vm.resize({ rows: 44, columns: 99 });
     io.input.write('hello\n');

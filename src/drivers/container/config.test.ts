@@ -38,7 +38,7 @@ const SPEC: InstanceSpec = {
   domainname: '',
   extraHosts: ['db:10.0.0.2'],
   dns: [],
-  network: 'none',
+  network: 'private',
   ipc: 'private',
   pidMode: 'private',
   mounts: [],

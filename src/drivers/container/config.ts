@@ -92,7 +92,7 @@ function namespaces(spec: InstanceSpec): { type: string }[] {
   return [
     { type: 'mount' },
     { type: 'uts' },
-    ...(spec.network === 'none' ? [{ type: 'network' }] : []),
+    ...(spec.network === 'private' ? [{ type: 'network' }] : []),
     ...(spec.pidMode === 'private' ? [{ type: 'pid' }] : []),
     ...(spec.ipc === 'private' ? [{ type: 'ipc' }] : []),
     ...(spec.security.privileged ? [] : [{ type: 'cgroup' }]),
@@ -100,7 +100,7 @@ function namespaces(spec: InstanceSpec): { type: string }[] {
 }
 
 function sysctls(spec: InstanceSpec): Record<string, string> {
-  const network = spec.network === 'none' && !spec.security.privileged;
+  const network = spec.network === 'private' && !spec.security.privileged;
   return {
     // In a network of its own, low ports and ping are nobody else's business.
     ...(network

@@ -16,6 +16,7 @@ import {
   type ProcessIo,
   type ProcessTable,
   type ResourceSpec,
+  type StartOptions,
   type TerminalSize,
 } from '../../core/index.ts';
 import { readExit, ShimFiles, supervisorDied } from '../../guest/index.ts';
@@ -93,12 +94,12 @@ export class ContainerInstance implements Instance {
     return { state: 'exited', exit: status, ...(startedAt === undefined ? {} : { startedAt }) };
   }
 
-  async start(size?: TerminalSize): Promise<void> {
+  async start(options?: StartOptions): Promise<void> {
     if (this.#run !== undefined || this.#starting)
       throw new BerthError('invalid-state', `container ${this.id} is already running`);
     this.#starting = true;
     try {
-      const { pid, startedAt } = await this.#supervisor.start(size);
+      const { pid, startedAt } = await this.#supervisor.start(options?.size);
       this.#last = undefined;
       this.#began({
         pid: pid ?? 0,

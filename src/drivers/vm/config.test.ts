@@ -20,7 +20,13 @@ import { resolveOwner } from './owner.ts';
 
 const SPEC: InstanceSpec = {
   ...{ id: 'ab'.repeat(32), dir: '/run/x', cgroupPath: '/berth/x', hostname: 'h', domainname: 'd.example' },
-  ...{ extraHosts: ['db:10.0.0.7'], dns: ['9.9.9.9'], network: 'none', ipc: 'private', pidMode: 'private' },
+  ...{
+    extraHosts: ['db:10.0.0.7'],
+    dns: ['9.9.9.9'],
+    network: 'private',
+    ipc: 'private',
+    pidMode: 'private',
+  },
   ...{ devices: [], sysctls: { 'kernel.x': '1' }, readonlyRoot: true, init: true, annotations: {} },
   log: { driver: 'json-file', maxFiles: 1 },
   rootfs: { imageId: 'sha256:1', layers: [] },

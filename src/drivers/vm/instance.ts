@@ -17,6 +17,7 @@ import {
   type ProcessIo,
   type ProcessTable,
   type ResourceSpec,
+  type StartOptions,
   type TerminalSize,
 } from '../../core/index.ts';
 import { encodeFields } from '../../formats/frames.ts';
@@ -146,12 +147,12 @@ export class VmInstance implements Instance {
       throw new BerthError('invalid-state', `cannot ${what}: VM ${this.id} is not running`);
   }
 
-  async start(size?: TerminalSize): Promise<void> {
+  async start(options?: StartOptions): Promise<void> {
     if (this.#run !== undefined || this.#starting)
       throw new BerthError('invalid-state', `VM ${this.id} is already running`);
     this.#starting = true;
     try {
-      const { pid, startedAt } = await this.#supervisor.start(size);
+      const { pid, startedAt } = await this.#supervisor.start(options?.size);
       this.#began(pid ?? 0, startedAt ?? new Date().toISOString());
     } catch (error) {
       throw launchError('create', error);
