@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
 import { run } from '../../src/host/index.ts';
 import { makeImage } from '../fixtures/archives.ts';
+import { startProxy } from '../fixtures/archives-proxy.ts';
 import { pushImage, startRegistry } from '../fixtures/archives-registry.ts';
 import { CliHost } from '../fixtures/cli.ts';
 
@@ -32,15 +35,33 @@ test('a pull shows lines where there is no terminal, and bars where there is one
   assert.match(lines, /^[0-9a-f]{12}: Pull complete$/m);
   assert.match(lines, /^Digest: sha256:[0-9a-f]{64}$/m);
   assert(!lines.includes('\x1b'));
-  const terminal = host.onTerminal(`stty columns 100; berth pull ${registry}/bars:1`);
+  // Of each layer the second half comes once a bar was drawn.
+  const proxy = await startProxy(t, registry);
+  const drawn = Promise.withResolvers<void>();
+  proxy.disturb = ({ path }, response, upstream) => {
+    if (!path.includes('/blobs/') || Number(upstream.headers['content-length']) < 1_000_000) return false;
+    response.writeHead(upstream.statusCode ?? 500, upstream.headers);
+    void passHalf(upstream, response, drawn.promise);
+    return true;
+  };
+  const bar = /\[=+>? *\] [\d.]+[kM]?B\/[\d.]+MB/;
+  const terminal = host.onTerminal(`stty columns 100; berth pull ${proxy.host}/bars:1`);
+  await terminal.until(bar);
+  drawn.resolve();
   const { code, stdout } = await terminal.done;
   assert.equal(code, 0, stdout);
-  assert.match(stdout, /\[=+>? *\] [\d.]+[kM]?B\/[\d.]+MB/);
   // Two lines up: both bars are drawn in place.
   assert(stdout.includes('\x1b[2A'));
   assert.match(stdout, /Digest: sha256:/);
-  assert.equal(await host.ok('pull', '-q', `${registry}/bars:1`), `${registry}/bars:1\n`);
+  assert.equal(await host.ok('pull', '-q', `${proxy.host}/bars:1`), `${proxy.host}/bars:1\n`);
 });
+
+async function passHalf(from: IncomingMessage, to: ServerResponse, drawn: Promise<void>): Promise<void> {
+  const content = await buffer(from);
+  to.write(content.subarray(0, content.length / 2));
+  await drawn;
+  to.end(content.subarray(content.length / 2));
+}
 
 test('run pulls an image that is not here, and says so on stderr', async (t) => {
   const { host: registry, origin } = await startRegistry(t);

@@ -9,6 +9,7 @@ export class LayerProgress {
   readonly #id: string;
   readonly #total: number;
   #reportedAt = 0;
+  #held: NodeJS.Timeout | undefined;
 
   constructor(onProgress: OnProgress, id: string, total: number) {
     this.#onProgress = onProgress;
@@ -17,14 +18,24 @@ export class LayerProgress {
   }
 
   say(status: string): void {
+    this.stop();
     this.#onProgress({ status, id: this.#id, progressDetail: {} });
   }
 
-  /** Reports when the last report is long enough ago, and at the end. */
+  /** Reports at most once in an interval: at once or at its end, so that a download that stalls shows how far it came. */
   advance(status: string, current: number): void {
-    const now = performance.now();
-    if (current < this.#total && now - this.#reportedAt < INTERVAL_MS) return;
-    this.#reportedAt = now;
-    this.#onProgress({ status, id: this.#id, progressDetail: { current, total: this.#total } });
+    this.stop();
+    const report = () => {
+      this.#reportedAt = performance.now();
+      this.#onProgress({ status, id: this.#id, progressDetail: { current, total: this.#total } });
+    };
+    const early = INTERVAL_MS - (performance.now() - this.#reportedAt);
+    if (current >= this.#total || early <= 0) report();
+    else this.#held = setTimeout(report, early).unref();
+  }
+
+  /** Nothing is reported afterwards. */
+  stop(): void {
+    clearTimeout(this.#held);
   }
 }

@@ -191,6 +191,8 @@ async function fetchLayers(pull: Pull, { manifest, config }: Documents): Promise
     } catch (error) {
       stop.abort();
       throw error;
+    } finally {
+      progress.stop();
     }
   });
   throwFirst(await Promise.allSettled(work));
