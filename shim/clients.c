@@ -89,11 +89,12 @@ void clients_add(struct conn *conn, int kind, int streams)
     conn_take(conn, &handler, client);
 }
 
-int clients_has(const struct conn *conn)
+void clients_started(void (*answer)(struct conn *))
 {
-    for (struct client *client = clients; client; client = client->next)
-        if (client->conn == conn) return 1;
-    return 0;
+    for (struct client *client = clients; client; client = client->next) {
+        if (client->kind & CLIENT_STARTING) answer(client->conn);
+        client->kind &= ~CLIENT_STARTING;
+    }
 }
 
 void clients_output(int stream, const char *data, size_t length)

@@ -4,12 +4,13 @@
 
 #include "backend.h"
 
-enum client_kind { CLIENT_WAIT = 1, CLIENT_ATTACH = 2, CLIENT_INPUT = 4 };
+enum client_kind { CLIENT_WAIT = 1, CLIENT_ATTACH = 2, CLIENT_INPUT = 4, CLIENT_STARTING = 8 };
 
 void clients_open(const struct backend *backend);
 /* `streams`: bits 1 << FRAME_STDOUT and 1 << FRAME_STDERR. */
 void clients_add(struct conn *conn, int kind, int streams);
-int clients_has(const struct conn *conn);
+/* Answers those that wait for the main process to have started. */
+void clients_started(void (*answer)(struct conn *));
 /* Length 0: the stream ended. */
 void clients_output(int stream, const char *data, size_t length);
 int clients_full(void);

@@ -44,7 +44,7 @@ void main_set_paused(int paused)
 static const char *state_name(void)
 {
     return state == MAIN_PAUSED ? "paused" : state == MAIN_RUNNING ? "running" : state == MAIN_HELD ? "held"
-           : state == MAIN_EXITED ? "exited" : "created";
+           : state == MAIN_EXITED ? "exited" : state == MAIN_STARTING && !holding ? "starting" : "created";
 }
 
 static void send_state(struct conn *conn)
@@ -64,8 +64,7 @@ void main_started(pid_t main_process)
     pid = main_process;
     state = MAIN_RUNNING;
     time_now(started_at);
-    if (clients_has(starter)) send_state(starter);
-    starter = NULL;
+    clients_started(send_state);
     clients_input_ready();
 }
 
@@ -90,7 +89,7 @@ static void finish(void)
 void main_failed(const char *code, int status, const char *message)
 {
     state = MAIN_EXITED;
-    if (starter && !clients_has(starter)) conn_fail(starter, code, status, "%s", message);
+    if (starter) conn_fail(starter, code, status, "%s", message);
     clients_fail(code, status, message);
     finish();
 }
@@ -166,10 +165,9 @@ static void op_start(struct conn *conn, const struct fields *fields)
         return conn_fail(conn, "invalid-state", 0, "the instance was started before");
     state = MAIN_STARTING;
     holding = 0;
-    starter = conn;
     unlink("exit");
     /* From here on the connection waits for the end like any other; it has seen no OPENED yet. */
-    clients_add(conn, CLIENT_WAIT, 0);
+    clients_add(conn, CLIENT_WAIT | CLIENT_STARTING, 0);
     back->start(fields);
 }
 
@@ -186,8 +184,10 @@ static void op_hold(struct conn *conn, const struct fields *fields)
 static int op_wait(struct conn *conn, const struct fields *fields)
 {
     (void)fields;
-    send_state(conn);
-    clients_add(conn, CLIENT_WAIT, 0);
+    /* Whether a start succeeds is known at its end. */
+    int starting = state == MAIN_STARTING && !holding;
+    if (!starting) send_state(conn);
+    clients_add(conn, CLIENT_WAIT | (starting ? CLIENT_STARTING : 0), 0);
     return 0;
 }
 

@@ -5,6 +5,8 @@ import {
   type AttachOptions,
   BerthError,
   type ExitStatus,
+  errorMessage,
+  isBerthError,
   type State,
   type TerminalSize,
 } from '../core/index.ts';
@@ -14,7 +16,7 @@ import { parseExit } from './exit.ts';
 import { ShimProcessIo } from './process-io.ts';
 
 export interface ShimState {
-  readonly state: State | 'held';
+  readonly state: State | 'starting' | 'held';
   readonly pid?: number;
   readonly startedAt?: string;
   /** A VM that did not boot: where it came from. */
@@ -29,7 +31,9 @@ function parseState(fields: Fields): ShimState {
   const startedAt = field(fields, 'started');
   const failed = field(fields, 'fork_failure');
   const forked = (['fork', 'pool', 'restore'] as const).find((origin) => origin === field(fields, 'boot'));
-  const known = (['created', 'running', 'paused', 'exited', 'held'] as const).find((state) => state === name);
+  const known = (['created', 'starting', 'running', 'paused', 'exited', 'held'] as const).find(
+    (state) => state === name,
+  );
   return {
     state: known ?? 'unknown',
     ...(pid === 0 ? {} : { pid }),
@@ -71,13 +75,20 @@ export class ShimClient {
     return new ShimClient(dir, new ShimConnection(socket));
   }
 
-  /** Joins a running shim. Fails with `unavailable` when there is none. */
+  /**
+   * Joins a running shim, one that is starting its process when it has done so. Fails with `unavailable` when there is none
+   * or that start failed.
+   */
   static async join(dir: string): Promise<{ client: ShimClient; state: ShimState }> {
     const control = await connectShim(dir);
     const client = new ShimClient(dir, control);
     const state = parseState(await control.request('state'));
     if (state.state === 'created' || state.state === 'held') return { client, state };
-    const now = parseState(await control.request('wait'));
+    const now = await control.request('wait').then(parseState, (cause: unknown) => {
+      throw new BerthError('unavailable', `the supervisor in ${dir} is ending: ${errorMessage(cause)}`, {
+        cause,
+      });
+    });
     client.#awaitExit();
     return { client, state: now };
   }
@@ -173,11 +184,21 @@ export class ShimClient {
     }
   }
 
-  /** Ends a shim that has no process, over the control connection; resolves when it has gone. */
-  async quit(): Promise<void> {
+  /**
+   * Ends a shim that has no process, over the control connection; resolves to true when it has gone, to false when it has a
+   * process by now: then it lives on.
+   */
+  async quit(): Promise<boolean> {
     this.ref();
-    await this.#control.request('quit').catch(() => this.#control.close());
+    const refused = await this.#control.request('quit').then(
+      () => false,
+      (error: unknown) => {
+        this.#control.close();
+        return isBerthError(error, 'invalid-state');
+      },
+    );
     await this.gone;
+    return !refused;
   }
 
   /** Lets go; the shim and its workload live on. */

@@ -94,6 +94,24 @@ describe('containers of a daemon that is killed', () => {
     }
   });
 
+  it('are joined, or begun anew, by a daemon that comes while they start', async () => {
+    await using lab = await openLab();
+    for (let run = 0; run < 6; run++) {
+      const spec = await lab.bench.spec(['sleep', '1000']);
+      const shimIsThere = waitFor(spec.dir, () => existsSync(join(spec.dir, 'shim.pid')));
+      const starting = (await lab.driver.create(spec)).start();
+      starting.catch(() => {});
+      await shimIsThere;
+      const adopted = lab.bench.own(await lab.nextDriver().adopt(spec));
+      await starting.catch(() => {});
+      if ((await adopted.state()).state !== 'running') await adopted.start();
+      await adopted.kill(9);
+      assert.equal((await adopted.wait()).code, 137);
+      await adopted.remove();
+    }
+    assert.deepEqual(lab.leftovers(), []);
+  });
+
   it('tell how they ended even when they have filled the disk', async () => {
     await using lab = await openLab();
     const folder = join(lab.bench.root, 'workloads');
@@ -131,10 +149,14 @@ describe('containers of a daemon that is killed', () => {
 });
 
 async function waitForRemoval(path: string, folder: string): Promise<void> {
+  await waitFor(folder, () => !existsSync(path));
+}
+
+async function waitFor(folder: string, condition: () => boolean): Promise<void> {
   await new Promise<void>((resolve) => {
     const watcher = watch(folder, look);
     function look() {
-      if (existsSync(path)) return;
+      if (!condition()) return;
       watcher.close();
       resolve();
     }

@@ -38,9 +38,8 @@ async function joinShim(spec: InstanceSpec): Promise<Adopted | undefined> {
       const running = { pid: state.pid ?? 0, startedAt: state.startedAt ?? new Date().toISOString() };
       return { client, running, paused: await isCgroupFrozen(spec.cgroupPath) };
     }
-    // It waits for a start that the daemon before us never gave, or has just ended.
-    await client.quit();
-    return undefined;
+    // It waits for a start that the daemon before us never gave, or gave just now, or it has just ended.
+    return (await client.quit()) ? undefined : await joinShim(spec);
   } catch (error) {
     if (isBerthError(error, 'unavailable')) return undefined;
     throw error;

@@ -274,7 +274,7 @@ export class ContainerSupervisor {
     this.#ending = idle.client.quit();
   }
 
-  #ending: Promise<void> = Promise.resolve();
+  #ending: Promise<unknown> = Promise.resolve();
 
   /** Resolves when no shim of this container is left; none must be running its process. */
   async end(): Promise<void> {

@@ -77,9 +77,8 @@ export class VmSupervisor {
       this.#use(client);
       return state;
     }
-    // Made or held for a daemon that is no more, or about to be gone.
-    await client.quit();
-    return undefined;
+    // Made or held for a daemon that is no more, or about to be gone; or that daemon's last word was to start it.
+    return (await client.quit()) ? undefined : await this.join();
   }
 
   /** The shim of the current run. */
