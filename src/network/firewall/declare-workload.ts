@@ -1,0 +1,78 @@
+// What a workload needs in the tables: who it may claim to be, how fast it may be, the ports it publishes.
+
+import { familyOf } from './address-classes.ts';
+import type { Declaration, Element } from './declaration.ts';
+import { formatHex } from './ipv6.ts';
+import type { FirewallEndpoint, FirewallWorkload, PublishedPort } from './types.ts';
+
+/** A policer without a bucket starves TCP: a tenth of a second, and a few of the largest segments that are not split. */
+const MIN_BURST_BYTES = 256 << 10;
+const BURSTS_PER_SECOND = 10;
+
+export function declareWorkload(workload: FirewallWorkload): Declaration {
+  const publishing = new Set(workload.published.map(({ address }) => address));
+  const limits = workload.endpoints.flatMap(limitsOf);
+  return {
+    sets: new Map(),
+    limits: new Map(limits.map(({ name, text }) => [name, text])),
+    chains: new Map(),
+    elements: [
+      ...workload.endpoints.flatMap(declareEndpoint),
+      ...limits.map(({ map, port, name }) => bridge(map, port, `"${name}"`)),
+      ...workload.published.map(declarePort),
+      ...[...publishing].map((address) => inet(`self${familyOf(address)}`, `${address} . ${address}`)),
+    ],
+  };
+}
+
+function declareEndpoint(endpoint: FirewallEndpoint): Element[] {
+  const port = `"${endpoint.port}"`;
+  const sender = `${port} . ${endpoint.mac}`;
+  return [
+    bridge('ports', port),
+    bridge('macs', sender),
+    bridge('receivers', port),
+    ...endpoint.addresses.map((address) => bridge(`senders${familyOf(address)}`, `${sender} . ${address}`)),
+    ...endpoint.addresses
+      .filter((address) => familyOf(address) === 6)
+      .map((address) => bridge('targets6', `${sender} . 0x${formatHex(address)}`)),
+  ];
+}
+
+/** Named after the rate: a limit cannot be changed, only replaced. */
+function limitsOf({ port, rate }: FirewallEndpoint) {
+  const of = (map: 'rate_in' | 'rate_out', bytesPerSecond: number | undefined) => {
+    if (bytesPerSecond === undefined) return [];
+    const bytes = Math.max(1, Math.round(bytesPerSecond));
+    const burst = Math.max(MIN_BURST_BYTES, Math.round(bytes / BURSTS_PER_SECOND));
+    return [
+      {
+        map,
+        port: `"${port}"`,
+        name: `${map}_${Buffer.from(port).toString('hex')}_${bytes}`,
+        text: `{ rate over ${bytes} bytes/second burst ${burst} bytes; }`,
+      },
+    ];
+  };
+  return [...of('rate_in', rate?.inBytesPerSecond), ...of('rate_out', rate?.outBytesPerSecond)];
+}
+
+function declarePort({ protocol, hostAddress, hostPort, address, port }: PublishedPort): Element {
+  const family = familyOf(address);
+  const target = `${address} . ${port}`;
+  return isEverywhere(hostAddress)
+    ? inet(`published_any${family}`, `${protocol} . ${hostPort}`, target)
+    : inet(`published${family}`, `${hostAddress} . ${protocol} . ${hostPort}`, target);
+}
+
+export function isEverywhere(hostAddress: string): boolean {
+  return ['', '0.0.0.0', '::'].includes(hostAddress);
+}
+
+function inet(set: string, key: string, value?: string): Element {
+  return { family: 'inet', set, key, ...(value === undefined ? {} : { value }) };
+}
+
+function bridge(set: string, key: string, value?: string): Element {
+  return { family: 'bridge', set, key, ...(value === undefined ? {} : { value }) };
+}

@@ -1,0 +1,7 @@
+// The firewall of workloads: all nftables text of Berth, and the policy language. Owns the two tables of a daemon, of
+// the families inet and bridge; never makes interfaces or addresses, and touches no table of anybody else.
+// Invariant: what stands in the tables follows from the networks and workloads that were given, and from nothing else.
+
+export { Firewall } from './firewall.ts';
+export * from './policy.ts';
+export * from './types.ts';
