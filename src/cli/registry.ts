@@ -107,8 +107,22 @@ const volumeCommands = {
 };
 
 const networkCommands = {
+  create: entry('Create a network', () => import('./commands/network-create.ts')),
   ls: entry('List networks', () => import('./commands/network-ls.ts')),
   inspect: entry('Show all details of networks', () => import('./commands/network-inspect.ts')),
+  connect: entry(
+    'Connect a workload to a network, running or not',
+    () => import('./commands/network-connect.ts'),
+  ),
+  disconnect: entry(
+    'Disconnect a workload from a network, running or not',
+    () => import('./commands/network-disconnect.ts'),
+  ),
+  rm: entry('Remove networks', () => import('./commands/network-rm.ts')),
+  prune: entry(
+    'Remove networks that no workload is connected to',
+    () => import('./commands/network-prune.ts'),
+  ),
 };
 
 const events = entry('Show what happens in the daemon, as it happens', () => import('./commands/events.ts'));
@@ -218,7 +232,7 @@ export const groups: Readonly<Record<string, Group>> = {
   },
   checkpoint: { summary: 'Keep and restore running state of virtual machines', commands: checkpointCommands },
   volume: { summary: 'Manage volumes', commands: volumeCommands },
-  network: { summary: 'Look at networks', commands: networkCommands },
+  network: { summary: 'Manage networks', commands: networkCommands },
   config: { summary: 'Settings of the daemon', commands: configCommands },
   system: { summary: 'Manage the daemon', commands: { df: systemDf, prune: systemPrune, info, events } },
 };

@@ -3,7 +3,8 @@
 import { BerthError } from './errors.ts';
 
 interface Setting {
-  readonly kind: 'bytes' | 'count';
+  readonly kind: 'bytes' | 'count' | 'switch';
+  /** A switch: 0 off, 1 on. */
   readonly default: number;
   /** One line for the user. */
   readonly help: string;
@@ -19,6 +20,11 @@ export const SETTINGS = {
     kind: 'bytes',
     default: 512 * 2 ** 20,
     help: 'Most memory that machines hold while they wait; 0: none',
+  },
+  'network.publish-everywhere': {
+    kind: 'switch',
+    default: 0,
+    help: 'Publish ports that name no address of the host on all of them, as Docker does; off: on 127.0.0.1 only',
   },
 } as const satisfies Readonly<Record<string, Setting>>;
 
@@ -40,9 +46,10 @@ export function settingName(text: string): SettingName {
 
 const UNITS: Readonly<Record<string, number>> = { '': 0, b: 0, k: 10, m: 20, g: 30, t: 40 };
 
-/** A number, or for bytes a number with a unit: 512m, 1.5g. Fails with `invalid-argument`. */
+/** A number, on or off, or for bytes a number with a unit: 512m, 1.5g. Fails with `invalid-argument`. */
 export function parseSetting(name: SettingName, text: string): number {
   const { kind } = SETTINGS[name];
+  if (kind === 'switch') return parseSwitch(name, text);
   const [, digits = '', unit = ''] = /^(\d+(?:\.\d+)?) *(?:([bkmgt])i?b?)?$/i.exec(text.trim()) ?? [];
   const value =
     kind === 'bytes' ? Math.round(Number(digits) * 2 ** (UNITS[unit.toLowerCase()] ?? 0)) : Number(digits);
@@ -51,8 +58,15 @@ export function parseSetting(name: SettingName, text: string): number {
   throw new BerthError('invalid-argument', `invalid value "${text}" for ${name}: it is ${wanted}`);
 }
 
+function parseSwitch(name: SettingName, text: string): number {
+  const value = ['off', 'on'].indexOf(text.trim().toLowerCase());
+  if (value >= 0) return value;
+  throw new BerthError('invalid-argument', `invalid value "${text}" for ${name}: it is on or off`);
+}
+
 /** As it can be parsed again, in the largest unit that is exact. */
 export function formatSetting(name: SettingName, value: number): string {
+  if (SETTINGS[name].kind === 'switch') return value === 0 ? 'off' : 'on';
   if (SETTINGS[name].kind === 'count' || value === 0) return String(value);
   for (const [unit, bits] of [
     ['t', 40],

@@ -40,3 +40,75 @@ export interface StartOptions {
   /** For a spec whose network is `private`; absent: loopback only. */
   readonly network?: RunNetwork;
 }
+
+/** A network as the user knows it. */
+export interface Network {
+  /** 64 hexadecimal digits. */
+  readonly id: string;
+  readonly name: string;
+  readonly createdAt: string;
+  readonly driver: 'bridge' | 'host' | 'null';
+  /** One per family at most; none where the driver is no bridge. */
+  readonly subnets: readonly NetworkSubnet[];
+  /** No way in or out but to its own members. */
+  readonly internal: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Docker's driver options, as given. */
+  readonly options: Readonly<Record<string, string>>;
+  /** The bridge's interface on the host, or ''. */
+  readonly bridge: string;
+  /** Absent: that of the host's way out. */
+  readonly mtu?: number;
+}
+
+export interface NetworkSubnet {
+  /** 10.208.0.0/20, fd00::/64 */
+  readonly subnet: string;
+  readonly gateway: string;
+  /** Addresses are given out of this part only. */
+  readonly range?: string;
+}
+
+/** What a workload wants of a network. */
+export interface NetworkAttachment {
+  /** Name or id. */
+  readonly network: string;
+  /** Names on this network beside the workload's own. */
+  readonly aliases: readonly string[];
+  readonly ipv4?: string;
+  readonly ipv6?: string;
+  readonly mac?: string;
+}
+
+/** A port that is to be reached from outside. */
+export interface PortRequest {
+  readonly port: number;
+  readonly protocol: 'tcp' | 'udp';
+  /** Of the host; '': where the daemon's settings say. */
+  readonly hostAddress: string;
+  /** One of these, inclusive; absent: any that is free. */
+  readonly hostPorts?: { readonly first: number; readonly last: number };
+}
+
+export interface PublishedPort {
+  readonly port: number;
+  readonly protocol: 'tcp' | 'udp';
+  readonly hostAddress: string;
+  readonly hostPort: number;
+}
+
+/** A workload's place in a network: its own as long as both exist, whether it runs or not. */
+export interface Endpoint {
+  /** 64 hexadecimal digits. */
+  readonly id: string;
+  readonly networkId: string;
+  readonly networkName: string;
+  /** Inside: eth0, eth1 … */
+  readonly interface: string;
+  readonly mac: string;
+  readonly ipv4?: string;
+  readonly ipv6?: string;
+  readonly aliases: readonly string[];
+  /** Was it asked for, so that a copy may not have it? */
+  readonly fixed: boolean;
+}

@@ -1,5 +1,6 @@
 // A workload: what the user asked for, durably. An instance is one incarnation of it (core/driver.ts).
 
+import type { Endpoint, NetworkAttachment, PortRequest, PublishedPort } from './network.ts';
 import type { DeviceSpec, Isolation, LogSpec, MountSpec, ResourceSpec, SecuritySpec } from './spec.ts';
 import type { ExitStatus, State } from './state.ts';
 
@@ -55,8 +56,13 @@ export interface WorkloadSpec {
   readonly exposedPorts: readonly string[];
   readonly autoRemove: boolean;
   readonly restart: RestartPolicy;
-  /** 'default' runs with loopback only until bridges exist. */
+  /** none, host, container:ID, or the network of its first interface; default: the network bridge. */
   readonly networkMode: string;
+  /** More about the network of `networkMode`, and further ones. */
+  readonly networks: readonly NetworkAttachment[];
+  readonly ports: readonly PortRequest[];
+  /** All exposed ports, too, on any free ones of the host. */
+  readonly publishAllPorts: boolean;
   readonly ipc: 'private' | 'host';
   readonly pidMode: 'private' | 'host';
   readonly mounts: readonly (MountSpec | VolumeMount)[];
@@ -118,6 +124,9 @@ export interface WorkloadView {
   /** The health check in force: the spec's, or else the image's. */
   readonly healthCheck?: HealthSpec;
   readonly exposedPorts: readonly string[];
+  readonly endpoints: readonly Endpoint[];
+  /** Of the current or last run. */
+  readonly published: readonly PublishedPort[];
   readonly mounts: readonly MountView[];
   readonly logPath: string;
   readonly execIds: readonly string[];

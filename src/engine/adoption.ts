@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { BerthError, errorMessage, type Instance } from '../core/index.ts';
 import { endInstance } from './checkpoints/copies.ts';
 import type { EngineContext } from './context.ts';
+import { restoreNetworks } from './networks/membership.ts';
 import { readRecord, type WorkloadRecord } from './records.ts';
 import { removeVolumes, removeWorkload } from './removal.ts';
 import { shouldResume } from './restart-policy.ts';
@@ -22,6 +23,7 @@ export async function adoptAll(ctx: EngineContext): Promise<void> {
     if (workload !== undefined) found.push(workload);
   });
   found.sort((a, b) => (a.record.createdAt < b.record.createdAt ? -1 : 1));
+  await restoreNetworks(ctx, found);
   for (const workload of found) enlist(ctx, workload);
   const wanting = found.filter(wantsToRun);
   if (wanting.length === 0) return;

@@ -16,6 +16,8 @@ import type {
   ImagesInUse,
   InstanceStats,
   Isolation,
+  Network,
+  NetworkAttachment,
   ProcessIo,
   ProcessTable,
   ResourceSpec,
@@ -25,6 +27,7 @@ import type {
   WorkloadView,
   WriteOptions,
 } from '../core/index.ts';
+import type { CreateNetworkOptions } from '../network/index.ts';
 
 export interface Workloads {
   /** `name` absent: a readable random one. Warnings are sentences for people. */
@@ -203,6 +206,20 @@ export interface Volumes {
   usageBytes(name: string): Promise<number>;
 }
 
+export interface Networks {
+  /** Fails with `conflict` when the name or a subnet is in use. */
+  create(options: CreateNetworkOptions): Promise<Network>;
+  list(): readonly Network[];
+  get(reference: string): Network;
+  /** Fails with `conflict`, naming the workloads that are connected. */
+  remove(reference: string): Promise<void>;
+  /** Removes those that pass and that no workload is connected to; their names. */
+  prune(filter: (network: Network) => boolean): Promise<readonly string[]>;
+  /** Running or not; what runs is plugged in when this resolves. */
+  connect(network: string, workload: string, wanted: Omit<NetworkAttachment, 'network'>): Promise<void>;
+  disconnect(network: string, workload: string): Promise<void>;
+}
+
 export interface Events {
   publish(event: Omit<BerthEvent, 'timeNano'>): void;
   /** Past events from `sinceNano` (from memory, the last few thousand), then live ones until `untilNano` or abort. */
@@ -218,6 +235,7 @@ export interface Engine {
   readonly execs: Execs;
   readonly checkpoints: Checkpoints;
   readonly volumes: Volumes;
+  readonly networks: Networks;
   readonly events: Events;
   /** For the image store: image id to the names of the workloads made from it. */
   readonly imagesInUse: ImagesInUse;

@@ -1,6 +1,7 @@
 // What the parts of the engine share.
 
-import type { Driver, ImageStore, Isolation } from '../core/index.ts';
+import type { Config, Driver, ImageStore, Isolation } from '../core/index.ts';
+import type { Networking } from '../network/index.ts';
 import type { VolumeStore } from '../volumes/index.ts';
 import type { EventLog } from './events.ts';
 import type { Registry } from './registry.ts';
@@ -14,6 +15,8 @@ export interface EngineContext {
   readonly images: ImageStore;
   readonly events: EventLog;
   readonly volumes: VolumeStore;
+  readonly networking: Networking;
+  readonly config: () => Config;
   readonly registry: Registry;
   readonly trash: Trash;
   /** Aborted when the engine lets go: nothing may be started or written from then on. */

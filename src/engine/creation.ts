@@ -12,6 +12,7 @@ import {
   type WorkloadSpec,
 } from '../core/index.ts';
 import type { EngineContext } from './context.ts';
+import { attachmentsOf, resolveMode } from './networks/attachments.ts';
 import { beginRecord, commitRecord, type WorkloadRecord } from './records.ts';
 import { removeVolumes, volumeEvent } from './removal.ts';
 import {
@@ -34,9 +35,10 @@ export interface Created {
 
 export async function createWorkload(
   ctx: EngineContext,
-  spec: WorkloadSpec,
+  wanted: WorkloadSpec,
   wantedName: string | undefined,
 ): Promise<Created> {
+  const spec = { ...wanted, networkMode: resolveMode(ctx, wanted.networkMode) };
   const warnings = checkSpec(spec);
   const driver = requireDriver(ctx, spec);
   const id = newId(ctx);
@@ -48,13 +50,16 @@ export async function createWorkload(
   const volumes = spec.mounts.flatMap((mount) => (mount.type === 'volume' && mount.name ? [mount.name] : []));
   using _reserved = ctx.registry.reserve(id, { name, imageId: image.id, volumes });
   const config = mergeConfig(image.config, spec);
+  const attachments = attachmentsOf(spec);
   parseSignal(config.stopSignal);
   const layers = await ctx.images.layers(image);
   const mounts = await mountsOf(ctx, spec, config, layers, undo);
+  const endpoints = await ctx.networking.assign(attachments, id);
+  undo.defer(() => ctx.networking.release(endpoints));
   const dir = join(ctx.workloadsDir, id);
   const { cgroupParent } = ctx;
   const inputs = { id, dir, spec, image, layers, config, mounts: mounts.mounts, cgroupParent };
-  const record = newRecord(name, spec, image, config, resolveInstance(inputs), mounts);
+  const record = { ...newRecord(name, spec, image, config, resolveInstance(inputs), mounts), endpoints };
   beginRecord(record);
   undo.defer(() => quietly(ctx, `folder ${dir}`, () => ctx.trash.discard(dir)));
   const instance = await driver.create(record.instance, ctx.closing);
@@ -136,6 +141,8 @@ function newRecord(
     instance,
     mounts: mounts.views,
     anonymousVolumes: mounts.anonymous,
+    endpoints: [],
+    published: [],
     manuallyStopped: false,
     restartCount: 0,
     error: '',

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
   BerthError,
+  type Config,
+  DEFAULT_CONFIG,
   type Driver,
   type DriverProbe,
   errorMessage,
@@ -12,6 +14,7 @@ import {
   type Isolation,
 } from '../core/index.ts';
 import { removeCgroup } from '../host/index.ts';
+import { openNetworking } from '../network/index.ts';
 import { VolumeStore } from '../volumes/index.ts';
 import { adoptAll } from './adoption.ts';
 import type { Engine } from './api.ts';
@@ -20,6 +23,7 @@ import type { EngineContext } from './context.ts';
 import { cgroupParentOf } from './creation.ts';
 import { EventLog } from './events.ts';
 import { ExecTable } from './execs.ts';
+import { NetworkTable } from './networks/table.ts';
 import { Registry } from './registry.ts';
 import { Trash } from './trash.ts';
 import { VolumeTable } from './volumes.ts';
@@ -30,6 +34,8 @@ export interface EngineOptions {
   readonly root: string;
   readonly images: ImageStore;
   readonly drivers: readonly Driver[];
+  /** Settings of the moment; default: what nobody changed. */
+  readonly config?: () => Config;
   /** For what cannot be told to a client. Default: standard error. */
   readonly log?: (line: string) => void;
 }
@@ -61,6 +67,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     workloads: new WorkloadTable(ctx),
     execs: new ExecTable(ctx),
     volumes: new VolumeTable(ctx),
+    networks: new NetworkTable(ctx),
     events: ctx.events,
     imagesInUse: () => merged(ctx.registry.imagesInUse(), checkpoints.imagesInUse()),
     probes: () => probeAll(ctx),
@@ -68,6 +75,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       closing.abort();
       letGo(ctx);
       await Promise.race([Promise.all(tasks), delay(CLOSE_LIMIT_MS, undefined, { ref: false })]);
+      await ctx.networking.close();
       await Promise.all([ctx.trash.close(), ...[...ctx.drivers.values()].map((driver) => driver.close?.())]);
       if (ctx.registry.all().length === 0) await removeCgroup(ctx.cgroupParent).catch(() => {});
     },
@@ -115,6 +123,8 @@ async function openContext(
     images: options.images,
     events: new EventLog(),
     volumes,
+    networking: await openNetworking({ root, log }),
+    config: options.config ?? (() => DEFAULT_CONFIG),
     registry,
     trash,
     closing,

@@ -7,7 +7,14 @@
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ExitStatus, InstanceSpec, MountView, WorkloadSpec } from '../core/index.ts';
+import type {
+  Endpoint,
+  ExitStatus,
+  InstanceSpec,
+  MountView,
+  PublishedPort,
+  WorkloadSpec,
+} from '../core/index.ts';
 import { BerthError, errorMessage } from '../core/index.ts';
 import { readIfExists, writeAtomic } from '../host/index.ts';
 import type { MergedConfig } from './resolve/index.ts';
@@ -23,6 +30,10 @@ export interface WorkloadRecord {
   readonly instance: InstanceSpec;
   readonly mounts: readonly MountView[];
   readonly anonymousVolumes: readonly string[];
+  /** Its own as long as it exists. */
+  readonly endpoints: readonly Endpoint[];
+  /** Of the last run. */
+  readonly published: readonly PublishedPort[];
   /** The user ended it: `unless-stopped` leaves it so at the next start of the daemon. Kept only with a restart policy. */
   readonly manuallyStopped: boolean;
   readonly restartCount: number;
@@ -119,5 +130,6 @@ function parseRecord(text: string, id: string): WorkloadRecord {
     if (typeof record[key] !== 'string') throw new RangeError(`${key} is missing`);
   for (const key of ['spec', 'config', 'instance', 'mounts'] as const)
     if (typeof record[key] !== 'object' || record[key] === null) throw new RangeError(`${key} is missing`);
-  return record as WorkloadRecord;
+  // What earlier versions did not know.
+  return { endpoints: [], published: [], ...record } as WorkloadRecord;
 }

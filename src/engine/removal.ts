@@ -82,8 +82,10 @@ export async function discard(ctx: EngineContext, workload: Workload, volumes: b
   workload.health?.stop();
   // One that removes itself and has ended needs no mark: whoever finds it ended will remove it.
   if (!(record.spec.autoRemove && workload.state === 'exited')) condemnRecord(dir);
+  await workload.left;
   await (workload.instance ?? (await readopt(ctx, workload))).remove();
   await ctx.trash.discard(dir);
+  ctx.networking.release(record.endpoints);
   ctx.registry.delete(workload);
   ctx.events.publish(workload.event('destroy'));
   if (volumes && record.anonymousVolumes.length > 0) await removeVolumes(ctx, record.anonymousVolumes);

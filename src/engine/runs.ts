@@ -9,6 +9,7 @@ import {
 } from '../core/index.ts';
 import type { EngineContext } from './context.ts';
 import { HealthMonitor } from './health.ts';
+import { enterNetworks, leaveNetworks } from './networks/membership.ts';
 import { discard, removeWorkload, volumeEvent } from './removal.ts';
 import { nextDelayMs, shouldRestart } from './restart-policy.ts';
 import type { Run, Workload } from './workload.ts';
@@ -23,7 +24,11 @@ const START_FAILED = 128;
 export async function launch(ctx: EngineContext, workload: Workload): Promise<void> {
   const instance = workload.requireInstance();
   try {
-    await instance.start(workload.nextSize === undefined ? {} : { size: workload.nextSize });
+    const network = await enterNetworks(ctx, workload);
+    await instance.start({
+      ...(network === undefined ? {} : { network }),
+      ...(workload.nextSize === undefined ? {} : { size: workload.nextSize }),
+    });
   } catch (error) {
     await startFailed(ctx, workload, error);
     throw error;
@@ -73,6 +78,7 @@ export function follow(ctx: EngineContext, workload: Workload): void {
 }
 
 async function startFailed(ctx: EngineContext, workload: Workload, error: unknown): Promise<void> {
+  leaveNetworks(ctx, workload);
   const message = errorMessage(error);
   const code = isBerthError(error) ? (error.exitStatus ?? START_FAILED) : START_FAILED;
   const failure: ExitStatus = {
@@ -100,6 +106,7 @@ async function startFailed(ctx: EngineContext, workload: Workload, error: unknow
 }
 
 function ended(ctx: EngineContext, workload: Workload, exit: ExitStatus): void {
+  leaveNetworks(ctx, workload);
   const ranMs = Date.now() - (workload.run?.startedMs ?? Date.now());
   leave(workload);
   workload.state = 'exited';

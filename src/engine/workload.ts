@@ -41,6 +41,8 @@ export class Workload {
   health: HealthMonitor | undefined;
   /** Size for a terminal that is yet to be made. */
   nextSize: TerminalSize | undefined;
+  /** Resolves when the networks of the last run are left. */
+  left: Promise<void> = Promise.resolve();
   readonly execIds = new Set<string>();
   /** Changes of state one at a time. What may take long (waiting for an end) happens outside. */
   readonly lock = new Mutex();
@@ -149,6 +151,8 @@ export class Workload {
       hostname: instance.hostname,
       stopSignal: config.stopSignal,
       exposedPorts: config.exposedPorts,
+      endpoints: record.endpoints,
+      published: record.published,
       state: this.state,
       restarting: this.restarting,
       removing: this.removing,

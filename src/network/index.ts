@@ -1,23 +1,11 @@
-// Networks of workloads. Owns what a network mode means for an isolation; never knows instances or drivers, and sets
-// nothing up itself.
-// Invariant: a workload reaches a network only because it was asked to: without a word it has its own loopback only.
+// Networks of workloads: which there are, who has which address, name and port, and what the host is told of it (bridges,
+// firewall, name service). Never knows instances or drivers: what goes inside them is said by core's EndpointSpec.
+// Invariant: records say what there is; bridges, rules and names follow them and can be made again from them at any time.
 
-import { BerthError, type InstanceSpec, type Isolation } from '../core/index.ts';
-
-/** What a driver is to set up for a network mode. Fails with `unsupported` or `not-found`, naming the mode and what to do. */
-export function resolveNetwork(mode: string, isolation: Isolation): InstanceSpec['network'] {
-  if (mode === '' || mode === 'default' || mode === 'none') return 'private';
-  if (mode === 'host') {
-    if (isolation === 'container') return 'host';
-    throw new BerthError(
-      'unsupported',
-      'a VM has a kernel and a network stack of its own and cannot share those of the host: use --network none or --isolation container',
-    );
-  }
-  if (mode === 'bridge' || mode.startsWith('container:'))
-    throw new BerthError(
-      'unsupported',
-      `network mode ${mode} is not available in this version: use --network none (loopback only) or, for a container, --network host`,
-    );
-  throw new BerthError('not-found', `network ${mode} not found`);
-}
+export { BUILT_IN } from './names-of-networks.ts';
+export type { Member, NetworkingOptions } from './networking.ts';
+export { Networking } from './networking.ts';
+export { openNetworking } from './open.ts';
+export { normalAddress } from './ports.ts';
+export type { CreateNetworkOptions } from './store.ts';
+export { NetworkStore } from './store.ts';

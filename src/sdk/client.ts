@@ -10,7 +10,8 @@ import { dialFast } from './dial.ts';
 import { Execs } from './execs.ts';
 import { Images } from './images.ts';
 import type { Dial } from './link.ts';
-import { Networks, System, Volumes } from './system.ts';
+import { Networks } from './networks.ts';
+import { System, Volumes } from './system.ts';
 import { Transport } from './transport.ts';
 
 export interface ConnectOptions {

@@ -1,4 +1,4 @@
-// The daemon itself, its volumes, networks and events.
+// The daemon itself, its volumes and events.
 
 import { jsonLines } from './body.ts';
 import type { CallSignal } from './containers.ts';
@@ -9,7 +9,6 @@ import type {
   EventMessage,
   Filters,
   InfoAnswer,
-  NetworkDetails,
   ProbesAnswer,
   PruneAnswer,
   VersionAnswer,
@@ -92,21 +91,5 @@ export class Volumes {
 
   prune(filters?: Filters): Promise<PruneAnswer> {
     return this.#http.json('POST', '/volumes/prune', { query: { filters: encodeFilters(filters) } });
-  }
-}
-
-export class Networks {
-  readonly #http: Transport;
-
-  constructor(http: Transport) {
-    this.#http = http;
-  }
-
-  list(filters?: Filters): Promise<NetworkDetails[]> {
-    return this.#http.json('GET', '/networks', { query: { filters: encodeFilters(filters) } });
-  }
-
-  inspect(name: string): Promise<NetworkDetails> {
-    return this.#http.json('GET', `/networks/${encodeURIComponent(name)}`);
   }
 }

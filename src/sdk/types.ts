@@ -89,6 +89,7 @@ export interface CreateRequest {
   Volumes?: Record<string, object>;
   Healthcheck?: HealthcheckRequest;
   HostConfig?: HostConfigRequest;
+  NetworkingConfig?: { EndpointsConfig: Record<string, EndpointRequest> };
 }
 
 export interface ContainerSummary {
@@ -238,6 +239,23 @@ export interface VolumeDetails {
   UsageData?: { Size: number; RefCount: number };
 }
 
+/** What a workload wants of a network. */
+export interface EndpointRequest {
+  Aliases?: string[];
+  IPAMConfig?: { IPv4Address?: string; IPv6Address?: string };
+  MacAddress?: string;
+}
+
+export interface NetworkCreateRequest {
+  Name: string;
+  Driver?: string;
+  Internal?: boolean;
+  EnableIPv6?: boolean;
+  IPAM?: { Config: { Subnet?: string; Gateway?: string; IPRange?: string }[] };
+  Options?: Record<string, string>;
+  Labels?: Record<string, string>;
+}
+
 export interface NetworkDetails {
   Name: string;
   Id: string;
@@ -248,6 +266,10 @@ export interface NetworkDetails {
   Internal: boolean;
   EnableIPv6: boolean;
   Labels: Labels | null;
+  Containers: Record<
+    string,
+    { Name: string; IPv4Address: string; IPv6Address: string; MacAddress: string }
+  > | null;
 }
 
 export interface ExecRequest {

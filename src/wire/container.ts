@@ -2,6 +2,7 @@
 // always empty; what a member means, and whether it can be honoured, is for the reader of these types to say.
 
 import { FieldError, Fields, given } from './fields.ts';
+import { type EndpointRequest, type PortBindingRequest, readEndpoints, readPortBindings } from './network.ts';
 
 export interface HealthRequest {
   readonly Test: readonly string[];
@@ -67,6 +68,8 @@ export interface HostConfigRequest extends ResourcesRequest {
   readonly Mounts: readonly MountRequest[];
   readonly Tmpfs: Readonly<Record<string, string>>;
   readonly NetworkMode: string;
+  readonly PortBindings: readonly PortBindingRequest[];
+  readonly PublishAllPorts: boolean;
   readonly Dns: readonly string[];
   readonly ExtraHosts: readonly string[];
   readonly RestartPolicy?: RestartPolicyRequest;
@@ -116,8 +119,10 @@ export interface CreateRequest {
   readonly Volumes: readonly string[];
   readonly Healthcheck?: HealthRequest;
   readonly NetworkDisabled: boolean;
-  /** Addresses that were asked for, wherever a client may put them; each names its field. */
-  readonly fixedAddresses: readonly string[];
+  /** NetworkingConfig.EndpointsConfig */
+  readonly Endpoints: ReadonlyMap<string, EndpointRequest>;
+  /** Of the first interface. */
+  readonly MacAddress: string;
   readonly HostConfig: HostConfigRequest;
 }
 
@@ -148,19 +153,10 @@ export function readCreate(body: unknown): CreateRequest {
     Volumes: fields.names('Volumes') ?? [],
     ...given('Healthcheck', health === undefined ? undefined : readHealth(health)),
     NetworkDisabled: flag('NetworkDisabled'),
-    fixedAddresses: readFixedAddresses(fields),
+    Endpoints: readEndpoints(fields.object('NetworkingConfig')),
+    MacAddress: text('MacAddress'),
     HostConfig: readHostConfig(fields.object('HostConfig') ?? new Fields({}, 'HostConfig')),
   };
-}
-
-function readFixedAddresses(fields: Fields): readonly string[] {
-  const endpoints = fields.object('NetworkingConfig')?.object('EndpointsConfig');
-  const inEndpoints = (endpoints?.keys ?? []).flatMap((name) => {
-    const endpoint = endpoints?.object(name);
-    const wanted = [endpoint?.object('IPAMConfig')?.string('IPv4Address'), endpoint?.string('MacAddress')];
-    return wanted.some(Boolean) ? [`NetworkingConfig.EndpointsConfig.${name}`] : [];
-  });
-  return [...(fields.string('MacAddress') ? ['MacAddress'] : []), ...inEndpoints];
 }
 
 function readHealth(fields: Fields): HealthRequest {
@@ -188,6 +184,8 @@ function readHostConfig(fields: Fields): HostConfigRequest {
     Mounts: (fields.objects('Mounts') ?? []).map(readMount),
     Tmpfs: fields.map('Tmpfs') ?? {},
     NetworkMode: text('NetworkMode'),
+    PortBindings: readPortBindings(fields.object('PortBindings')),
+    PublishAllPorts: flag('PublishAllPorts'),
     Dns: list('Dns'),
     ExtraHosts: list('ExtraHosts'),
     ...given('RestartPolicy', readRestart(fields)),

@@ -8,6 +8,7 @@ export * from './container.ts';
 export * from './exec.ts';
 export * from './fields.ts';
 export * from './filters.ts';
+export * from './network.ts';
 export * from './times.ts';
 export * from './units.ts';
 export * from './version.ts';

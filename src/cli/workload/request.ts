@@ -6,6 +6,7 @@ import { parseDurationNs, parseSize } from '../format/units.ts';
 import { collectEnv, collectLabels, keyValues } from './env.ts';
 import type { WorkloadFlags } from './flags.ts';
 import { parseMount, parseTmpfs, parseVolumes } from './mounts.ts';
+import { networkRequest } from './networks.ts';
 import { parseDevice, parsePorts, parseRestart, parseUlimit, resolveSecurityOpt } from './values.ts';
 
 export interface RequestInput {
@@ -33,6 +34,11 @@ export function createRequest(input: RequestInput): CreateRequest {
   const attach = attachedStreams(flags, input.detach);
   const volumes = parseVolumes(flags.volume);
   const ports = parsePorts(flags.publish);
+  const networks = networkRequest({
+    networks: [...flags.network, ...flags.net],
+    aliases: flags['network-alias'],
+    ...{ ip: flags.ip, ip6: flags.ip6, mac: flags['mac-address'] },
+  });
   return given<CreateRequest>({
     Image: image,
     Cmd: [...command],
@@ -56,8 +62,13 @@ export function createRequest(input: RequestInput): CreateRequest {
     Healthcheck: healthcheck(flags),
     HostConfig: {
       ...hostConfig(flags),
-      ...given<HostConfigRequest>({ Binds: volumes.binds, PortBindings: ports.bindings }),
+      ...given<HostConfigRequest>({
+        Binds: volumes.binds,
+        PortBindings: ports.bindings,
+        NetworkMode: networks.mode,
+      }),
     },
+    NetworkingConfig: networks.config,
   });
 }
 
@@ -111,7 +122,6 @@ function hostConfig(flags: WorkloadFlags): HostConfigRequest {
   return given<HostConfigRequest>({
     Isolation: flags.isolation,
     AutoRemove: flags.rm,
-    NetworkMode: flags.network ?? flags.net,
     Memory: size('memory'),
     MemoryReservation: size('memory-reservation'),
     MemorySwap: swap === undefined ? undefined : swap === '-1' ? -1 : parseSize(swap, '--memory-swap'),

@@ -2,10 +2,19 @@
 // a daemon that dies in between leaves nothing behind.
 
 import { join } from 'node:path';
-import { BerthError, type Driver, type Instance, type Origin } from '../../core/index.ts';
+import {
+  BerthError,
+  type Driver,
+  type Endpoint,
+  type Instance,
+  type NetworkAttachment,
+  type Origin,
+  type WorkloadSpec,
+} from '../../core/index.ts';
 import type { CopyOptions } from '../api.ts';
 import type { EngineContext } from '../context.ts';
 import { newId, quietly } from '../creation.ts';
+import { enterNetworks, leaveNetworks } from '../networks/membership.ts';
 import { beginRecord, commitRecord, type WorkloadRecord } from '../records.ts';
 import { parseName, resolveInstance, SIGKILL } from '../resolve/index.ts';
 import { begun } from '../runs.ts';
@@ -69,20 +78,27 @@ async function makeCopy(
   undo.defer(() => ctx.registry.releaseName(name));
   const reservation = ctx.registry.reserve(id, { name, imageId: source.imageId, volumes: [] });
   undo.defer(() => reservation[Symbol.dispose]());
-  const record = await copyRecord(ctx, source, id, name);
+  const endpoints = await ctx.networking.assign(source.endpoints.map(toAttachment), id);
+  undo.defer(() => ctx.networking.release(endpoints));
+  const record = { ...(await copyRecord(ctx, source, id, name)), endpoints };
   const { dir } = record.instance;
   beginRecord(record);
   undo.defer(() => quietly(ctx, `folder ${dir}`, () => ctx.trash.discard(dir)));
   const instance = await restore(record.instance, origin);
   undo.defer(() => quietly(ctx, `instance ${id}`, () => endInstance(instance)));
-  await instance.start();
+  const workload = new Workload(record, instance);
+  const network = await enterNetworks(ctx, workload);
+  undo.defer(async () => {
+    leaveNetworks(ctx, workload);
+    await workload.left;
+  });
+  await instance.start(network === undefined ? {} : { network });
   const status = await instance.state();
   const kept = undo.move();
   return {
     undo: () => kept.disposeAsync(),
     enlist: () => {
       commitRecord(dir);
-      const workload = new Workload(record, instance);
       ctx.registry.add(workload);
       reservation[Symbol.dispose]();
       ctx.events.publish(workload.event('create', { forkedFrom: source.id }));
@@ -90,6 +106,16 @@ async function makeCopy(
       return workload;
     },
   };
+}
+
+/** The same networks and names there; addresses are a workload's own. */
+function toAttachment({ networkId, aliases }: Endpoint): NetworkAttachment {
+  return { network: networkId, aliases };
+}
+
+/** Of the ports that the source has on the host, a copy has others. */
+function withAnyPorts(spec: WorkloadSpec): WorkloadSpec {
+  return { ...spec, ports: spec.ports.map(({ hostPorts: _, ...port }) => port) };
 }
 
 function requireRestore(ctx: EngineContext, source: WorkloadRecord): NonNullable<Driver['restore']> {
@@ -106,15 +132,23 @@ async function copyRecord(
 ): Promise<WorkloadRecord> {
   const image = await ctx.images.get(source.imageId);
   const layers = await ctx.images.layers(image);
-  const { spec, config } = source;
+  const { config } = source;
+  const spec = withAnyPorts(source.spec);
   const inputs = { id, dir: join(ctx.workloadsDir, id), spec, image, layers, config };
   const { mounts } = source.instance;
   const { failure: _, ...kept } = source;
   return {
     ...kept,
-    ...{ id, name, createdAt: new Date().toISOString() },
+    ...{ id, name, spec, createdAt: new Date().toISOString() },
     instance: resolveInstance({ ...inputs, mounts, cgroupParent: ctx.cgroupParent }),
-    ...{ anonymousVolumes: [], manuallyStopped: false, restartCount: 0, error: '' },
+    ...{
+      endpoints: [],
+      published: [],
+      anonymousVolumes: [],
+      manuallyStopped: false,
+      restartCount: 0,
+      error: '',
+    },
   };
 }
 

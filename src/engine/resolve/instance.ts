@@ -1,8 +1,13 @@
 // From wishes and image to the specification a driver works from. Pure.
 
 import { hostname as hostName } from 'node:os';
-import type { Image, InstanceSpec, MountSpec, WorkloadSpec } from '../../core/index.ts';
-import { resolveNetwork } from '../../network/index.ts';
+import {
+  BerthError,
+  type Image,
+  type InstanceSpec,
+  type MountSpec,
+  type WorkloadSpec,
+} from '../../core/index.ts';
 import { type MergedConfig, processEnv } from './merge.ts';
 
 export interface InstanceInputs {
@@ -17,10 +22,10 @@ export interface InstanceInputs {
   readonly cgroupParent: string;
 }
 
-/** Fails with `unsupported` or `not-found` when the network cannot be had. */
+/** Fails with `unsupported` when this isolation cannot have the network. */
 export function resolveInstance(inputs: InstanceInputs): InstanceSpec {
   const { id, dir, spec, config } = inputs;
-  const network = resolveNetwork(spec.networkMode, spec.isolation);
+  const network = networkOf(spec);
   const hostname = spec.hostname || (network === 'host' ? hostName() : id.slice(0, 12));
   return {
     id,
@@ -55,4 +60,13 @@ export function resolveInstance(inputs: InstanceInputs): InstanceSpec {
     cgroupPath: `${inputs.cgroupParent}/${id}`,
     annotations: spec.annotations,
   };
+}
+
+function networkOf({ networkMode, isolation }: WorkloadSpec): InstanceSpec['network'] {
+  if (networkMode !== 'host') return 'private';
+  if (isolation === 'container') return 'host';
+  throw new BerthError(
+    'unsupported',
+    'a VM has a kernel and a network stack of its own and cannot share those of the host: use --network none or --isolation container',
+  );
 }

@@ -44,7 +44,7 @@ async function list(services: Services, call: Call): Promise<void> {
   const now = Date.now();
   const withSize = call.flag('size');
   const lines = chosen.map(async (view) =>
-    toSummary(view, now, withSize ? await sizesOf(services, view) : undefined),
+    toSummary(view, services.engine.networks, now, withSize ? await sizesOf(services, view) : undefined),
   );
   sendJson(call, await Promise.all(lines));
 }
@@ -98,7 +98,7 @@ async function checkPlatform({ images }: Services, reference: string, platform: 
 async function inspect(services: Services, call: Call): Promise<void> {
   const view = services.engine.workloads.get(call.param());
   const sizes = call.flag('size') ? await sizesOf(services, view) : undefined;
-  sendJson(call, toInspect(view, sizes));
+  sendJson(call, toInspect(view, services.engine.networks, sizes));
 }
 
 async function rename({ engine }: Services, call: Call): Promise<void> {

@@ -4,7 +4,6 @@ import { availableParallelism, hostname, totalmem } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type DriverProbe, ISOLATIONS, type Isolation } from '../../core/index.ts';
 import { formatMoment } from '../../wire/index.ts';
-import { NETWORKS } from '../translate/endpoints.ts';
 import { RUNTIMES } from '../translate/isolation.ts';
 import { describeHost, MACHINE } from './host-facts.ts';
 import type { Services } from './services.ts';
@@ -28,7 +27,7 @@ export async function info(services: Services) {
     DriverStatus: driverStatus(probes),
     Plugins: {
       Volume: ['local'],
-      Network: NETWORKS.map(({ driver }) => driver),
+      Network: ['bridge', 'host', 'null'],
       Authorization: null,
       Log: ['json-file', 'none'],
     },

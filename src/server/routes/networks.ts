@@ -1,98 +1,115 @@
-// Networks: the two that always exist. Making others is refused until there are bridges.
+// Networks.
 
-import { BerthError } from '../../core/index.ts';
-import { readFilters } from '../../wire/index.ts';
+import type { Network } from '../../core/index.ts';
+import {
+  booleanFilter,
+  Fields,
+  type Filters,
+  fromEndpoint,
+  matchesLabels,
+  readFilters,
+  readNetworkConnect,
+  readNetworkCreate,
+} from '../../wire/index.ts';
+import { readJson } from '../http/body.ts';
 import type { Call } from '../http/call.ts';
-import { HttpError } from '../http/errors.ts';
-import { sendJson } from '../http/respond.ts';
+import { sendEmpty, sendJson } from '../http/respond.ts';
 import type { Route } from '../http/router.ts';
-import { type FixedNetwork, NETWORKS, networkOf } from '../translate/endpoints.ts';
+import { untilMoment } from '../translate/container-filters.ts';
+import { membersOf, toNetworkJson, toNetworkOptions } from '../translate/network-json.ts';
 import type { Services } from './services.ts';
 
-const FILTERS = ['name', 'id', 'driver', 'type', 'scope', 'label', 'dangling'];
-const CREATED = '1970-01-01T00:00:00Z';
+const LIST_FILTERS = ['name', 'id', 'driver', 'type', 'scope', 'label', 'dangling'];
+const PRUNE_FILTERS = ['label', 'label!', 'until'];
 
 export function networkRoutes(services: Services): readonly Route[] {
+  const { networks, workloads } = services.engine;
   return [
     { method: 'GET', path: '/networks', handle: (call) => list(services, call) },
-    { method: 'POST', path: '/networks/create', handle: refuse },
-    {
-      method: 'POST',
-      path: '/networks/prune',
-      handle: (call) => sendJson(call, { NetworksDeleted: null }),
-    },
+    { method: 'POST', path: '/networks/create', handle: (call) => create(services, call) },
+    { method: 'POST', path: '/networks/prune', handle: (call) => prune(services, call) },
     {
       method: 'GET',
       path: '/networks/{}',
-      handle: (call) => sendJson(call, toNetworkJson(services, find(call.param()), true)),
+      handle: (call) => {
+        const network = networks.get(call.param());
+        sendJson(call, toNetworkJson(network, membersOf(network, workloads.list())));
+      },
     },
-    { method: 'POST', path: '/networks/{}/connect', handle: refuse },
-    { method: 'POST', path: '/networks/{}/disconnect', handle: refuse },
+    { method: 'POST', path: '/networks/{}/connect', handle: (call) => connect(services, call) },
+    { method: 'POST', path: '/networks/{}/disconnect', handle: (call) => disconnect(services, call) },
     {
       method: 'DELETE',
       path: '/networks/{}',
-      handle: (call) => {
-        const { name } = find(call.param());
-        throw new HttpError(403, `${name} is a pre-defined network and cannot be removed`);
+      handle: async (call) => {
+        await networks.remove(call.param());
+        sendEmpty(call);
       },
     },
   ];
 }
 
-function refuse(): void {
-  throw new BerthError(
-    'unsupported',
-    'networks cannot be made or joined in this version: the networks none and host exist',
+function isBuiltIn({ driver, name }: Network): boolean {
+  return driver !== 'bridge' || name === 'bridge';
+}
+
+function list({ engine }: Services, call: Call): void {
+  const filters = readFilters(call.query.get('filters'), LIST_FILTERS);
+  const dangling = booleanFilter(filters, 'dangling');
+  const inUse = new Set(
+    engine.workloads.list().flatMap(({ endpoints }) => endpoints.map((on) => on.networkId)),
   );
-}
-
-function find(reference: string): FixedNetwork {
-  const network = NETWORKS.find(({ name, id }) => name === reference || id.startsWith(reference));
-  if (network === undefined) throw new BerthError('not-found', `network ${reference} not found`);
-  return network;
-}
-
-function list(services: Services, call: Call): void {
-  const filters = readFilters(call.query.get('filters'), FILTERS);
-  const passes = ({ name, id, driver }: FixedNetwork) =>
-    [...filters].every(([filter, values]) => {
-      if (filter === 'name') return values.some((value) => name.includes(value));
-      if (filter === 'id') return values.some((value) => id.startsWith(value));
-      if (filter === 'driver') return values.includes(driver);
-      if (filter === 'scope') return values.includes('local');
-      if (filter === 'type') return values.includes('builtin');
-      return filter === 'dangling' && !values.includes('true');
-    });
+  const found = engine.networks
+    .list()
+    .filter(
+      (network) =>
+        passes(network, filters) &&
+        (dangling === undefined || dangling !== (inUse.has(network.id) || isBuiltIn(network))),
+    );
   sendJson(
     call,
-    NETWORKS.filter(passes).map((network) => toNetworkJson(services, network, false)),
+    found.map((network) => toNetworkJson(network)),
   );
 }
 
-function toNetworkJson({ engine }: Services, network: FixedNetwork, withMembers: boolean) {
-  const members = engine.workloads
-    .list()
-    .filter((view) => view.state === 'running' && networkOf(view).id === network.id)
-    .map((view) => [
-      view.id,
-      { Name: view.name, EndpointID: '', MacAddress: '', IPv4Address: '', IPv6Address: '' },
-    ]);
-  return {
-    Name: network.name,
-    Id: network.id,
-    Created: CREATED,
-    Scope: 'local',
-    Driver: network.driver,
-    EnableIPv4: true,
-    EnableIPv6: false,
-    IPAM: { Driver: 'default', Options: null, Config: [] },
-    Internal: false,
-    Attachable: false,
-    Ingress: false,
-    ConfigFrom: { Network: '' },
-    ConfigOnly: false,
-    Containers: withMembers ? Object.fromEntries(members) : {},
-    Options: {},
-    Labels: {},
-  };
+function passes(network: Network, filters: Filters): boolean {
+  const any = (filter: string, test: (value: string) => boolean) => filters.get(filter)?.some(test) ?? true;
+  return (
+    any('name', (value) => network.name.includes(value)) &&
+    any('id', (value) => network.id.startsWith(value)) &&
+    any('driver', (value) => network.driver === value) &&
+    any('scope', (value) => value === 'local') &&
+    any('type', (value) => value === (isBuiltIn(network) ? 'builtin' : 'custom')) &&
+    matchesLabels(filters.get('label') ?? [], network.labels)
+  );
+}
+
+async function create({ engine }: Services, call: Call): Promise<void> {
+  const request = readNetworkCreate(await readJson(call));
+  const network = await engine.networks.create(toNetworkOptions(request));
+  sendJson(call, { Id: network.id, Warning: '' }, 201);
+}
+
+async function connect({ engine }: Services, call: Call): Promise<void> {
+  const { Container, EndpointConfig } = readNetworkConnect(await readJson(call));
+  await engine.networks.connect(call.param(), Container, fromEndpoint(EndpointConfig));
+  sendEmpty(call, 200);
+}
+
+async function disconnect({ engine }: Services, call: Call): Promise<void> {
+  const fields = new Fields(await readJson(call));
+  await engine.networks.disconnect(call.param(), fields.string('Container') ?? '');
+  sendEmpty(call, 200);
+}
+
+async function prune({ engine }: Services, call: Call): Promise<void> {
+  const filters = readFilters(call.query.get('filters'), PRUNE_FILTERS);
+  const moments = (filters.get('until') ?? []).map(untilMoment);
+  const removed = await engine.networks.prune(
+    ({ labels, createdAt }) =>
+      matchesLabels(filters.get('label') ?? [], labels) &&
+      !(filters.get('label!') ?? []).some((value) => matchesLabels([value], labels)) &&
+      moments.every((moment) => BigInt(Date.parse(createdAt)) * 1_000_000n < moment),
+  );
+  sendJson(call, { NetworksDeleted: removed.length === 0 ? null : removed });
 }

@@ -89,7 +89,9 @@ async function diskUsage(services: Services, call: Call): Promise<void> {
     ),
     Containers: await part('container', () =>
       Promise.all(
-        engine.workloads.list().map(async (view) => toSummary(view, now, await sizesOf(services, view))),
+        engine.workloads
+          .list()
+          .map(async (view) => toSummary(view, engine.networks, now, await sizesOf(services, view))),
       ),
     ),
     Volumes: await part('volume', () => volumesWithUsage(services)),

@@ -2,7 +2,7 @@
 
 import { ISOLATIONS, type WorkloadView } from '../../core/index.ts';
 import { FieldError, type Filters, matchesLabels, parseMoment, parseSpan } from '../../wire/index.ts';
-import { networkOf } from './endpoints.ts';
+import { networkNamesOf } from './endpoints.ts';
 import { statusWord } from './inspect.ts';
 
 type Predicate = (view: WorkloadView) => boolean;
@@ -60,10 +60,11 @@ const MAKERS: Readonly<Record<string, Maker>> = {
       values.some((value) => value === name || value === source || value === target),
     ),
   network: (values) => (view) => {
-    const { name, id } = networkOf(view);
-    return values.some((value) => value === name || id.startsWith(value));
+    const names = networkNamesOf(view);
+    return values.some((value) => names.some((name) => name === value || isIdOf(value, name)));
   },
-  publish: () => () => false,
+  publish: (values) => (view) =>
+    view.published.some(({ port, protocol }) => values.some((value) => isPort(value, port, protocol))),
   expose: (values) => (view) =>
     values.some((value) => view.exposedPorts.includes(value.includes('/') ? value : `${value}/tcp`)),
   until: (values) => {
@@ -91,6 +92,16 @@ export function untilMoment(value: string): bigint {
   const moment = parseMoment('until', value);
   if (moment === undefined) throw new FieldError('until', 'it is empty');
   return moment;
+}
+
+function isIdOf(prefix: string, id: string): boolean {
+  return /^[0-9a-f]{64}$/.test(id) && id.startsWith(prefix);
+}
+
+/** 80, 80/tcp or 80-90/udp. */
+function isPort(value: string, port: number, protocol: string): boolean {
+  const [, first, last = first, type = 'tcp'] = /^(\d+)(?:-(\d+))?(?:\/(\w+))?$/.exec(value) ?? [];
+  return type === protocol && port >= Number(first) && port <= Number(last);
 }
 
 function pattern(text: string): RegExp {

@@ -10,6 +10,7 @@ import {
 import {
   type CreateRequest,
   type DeviceRequest,
+  fromEndpoint,
   given,
   type HealthRequest,
   type HostConfigRequest,
@@ -17,6 +18,7 @@ import {
 } from '../../wire/index.ts';
 import { chooseIsolation } from './isolation.ts';
 import { toMounts } from './mounts.ts';
+import { toPortRequest } from './publishing.ts';
 import { refuseUnsupported } from './refusals.ts';
 import { toResources, toRestart } from './resources.ts';
 import { toSecurity } from './security.ts';
@@ -45,7 +47,7 @@ export function toWorkloadSpec(request: CreateRequest): TranslatedCreate {
     exposedPorts: request.ExposedPorts,
     autoRemove: host.AutoRemove,
     restart: toRestart(host.RestartPolicy),
-    networkMode: request.NetworkDisabled ? 'none' : host.NetworkMode || 'default',
+    ...toNetworks(request),
     ...toNamespaces(host),
     mounts: toMounts(request),
     devices: host.Devices.map(toDevice),
@@ -68,6 +70,28 @@ const BOOT_KEY = 'berth.boot';
 function toAnnotations(request: CreateRequest, given: Readonly<Record<string, string>>) {
   const label = request.Labels[BOOT_KEY];
   return label === undefined ? given : { [BOOT_KEY]: label, ...given };
+}
+
+function toNetworks(request: CreateRequest) {
+  const host = request.HostConfig;
+  const networkMode = request.NetworkDisabled ? 'none' : host.NetworkMode || 'default';
+  const attachments = [...request.Endpoints].map(([network, endpoint]) => ({
+    network,
+    ...fromEndpoint(endpoint),
+  }));
+  // Docker's clients send the address of the first network's interface beside it, too.
+  const [first] = attachments;
+  const mac = request.MacAddress === '' ? {} : { mac: request.MacAddress };
+  const main = first ?? { network: networkMode, aliases: [] };
+  const isFixed = networkMode === 'none' || networkMode === 'host' || networkMode.startsWith('container:');
+  // They also name the mode itself as a network, saying nothing of it.
+  const said = isFixed ? attachments.filter(({ network }) => network !== networkMode) : attachments;
+  return {
+    networkMode,
+    networks: request.MacAddress === '' ? said : [{ ...main, ...mac }, ...said.slice(1)],
+    ports: host.PortBindings.map(toPortRequest),
+    publishAllPorts: host.PublishAllPorts,
+  };
 }
 
 function toProcess(request: CreateRequest) {

@@ -1,47 +1,69 @@
-// The networks that exist: none (loopback only) and host. Ids are those of their names, so that they never change.
+// NetworkSettings of a workload: its places in networks.
 
-import { createHash } from 'node:crypto';
-import type { WorkloadView } from '../../core/index.ts';
+import type { Endpoint, Network, WorkloadView } from '../../core/index.ts';
+import type { Networks } from '../../engine/api.ts';
+import { BUILT_IN } from '../../network/index.ts';
+import { isUp } from './publishing.ts';
 
-export interface FixedNetwork {
-  readonly name: 'none' | 'host';
-  readonly driver: string;
-  readonly id: string;
+/** Network of a mode that gives no endpoint: none or host. */
+function builtIn({ spec }: WorkloadView): Network | undefined {
+  return BUILT_IN.find(({ name }) => name === spec.networkMode);
 }
 
-const idOf = (name: string) => createHash('sha256').update(`berth network ${name}`).digest('hex');
-
-export const NETWORKS: readonly FixedNetwork[] = [
-  { name: 'host', driver: 'host', id: idOf('host') },
-  { name: 'none', driver: 'null', id: idOf('none') },
-];
-
-/** The network that a workload is on. */
-export function networkOf(view: WorkloadView): FixedNetwork {
-  const name = view.spec.networkMode === 'host' ? 'host' : 'none';
-  return NETWORKS.find((network) => network.name === name) ?? { name, driver: 'null', id: idOf(name) };
+/** Names and ids of the networks that the workload is on. */
+export function networkNamesOf(view: WorkloadView): readonly string[] {
+  const fixed = builtIn(view);
+  if (fixed !== undefined) return [fixed.name, fixed.id];
+  return view.endpoints.flatMap(({ networkName, networkId }) => [networkName, networkId]);
 }
 
-/** NetworkSettings.Networks of a workload. */
-export function networksOf(view: WorkloadView) {
-  const network = networkOf(view);
+export function toEndpointJson(view: WorkloadView, endpoint: Endpoint, network: Network) {
+  const up = isUp(view);
+  const subnet = (family: ':' | '.') => network.subnets.find(({ gateway }) => gateway.includes(family));
+  const prefix = (family: ':' | '.') => Number(subnet(family)?.subnet.split('/')[1] ?? 0);
+  const { ipv4, ipv6, aliases } = endpoint;
   return {
-    [network.name]: {
-      IPAMConfig: null,
-      Links: null,
-      Aliases: null,
-      MacAddress: '',
-      DriverOpts: null,
-      GwPriority: 0,
-      NetworkID: network.id,
-      EndpointID: '',
-      Gateway: '',
-      IPAddress: '',
-      IPPrefixLen: 0,
-      IPv6Gateway: '',
-      GlobalIPv6Address: '',
-      GlobalIPv6PrefixLen: 0,
-      DNSNames: null,
-    },
+    IPAMConfig: endpoint.fixed
+      ? { ...(ipv4 && { IPv4Address: ipv4 }), ...(ipv6 && { IPv6Address: ipv6 }) }
+      : null,
+    Links: null,
+    Aliases: aliases.length === 0 ? null : aliases,
+    MacAddress: up ? endpoint.mac : '',
+    DriverOpts: null,
+    GwPriority: 0,
+    NetworkID: network.id,
+    EndpointID: up ? endpoint.id : '',
+    Gateway: up && ipv4 !== undefined && !network.internal ? (subnet('.')?.gateway ?? '') : '',
+    IPAddress: up ? (ipv4 ?? '') : '',
+    IPPrefixLen: up && ipv4 !== undefined ? prefix('.') : 0,
+    IPv6Gateway: up && ipv6 !== undefined && !network.internal ? (subnet(':')?.gateway ?? '') : '',
+    GlobalIPv6Address: up ? (ipv6 ?? '') : '',
+    GlobalIPv6PrefixLen: up && ipv6 !== undefined ? prefix(':') : 0,
+    DNSNames: [view.name, ...aliases, view.id.slice(0, 12)],
   };
+}
+
+type EndpointJson = ReturnType<typeof toEndpointJson>;
+
+export const NOWHERE: Omit<EndpointJson, 'NetworkID'> = {
+  ...{ IPAMConfig: null, Links: null, Aliases: null, MacAddress: '', DriverOpts: null, GwPriority: 0 },
+  ...{ EndpointID: '', Gateway: '', IPAddress: '', IPPrefixLen: 0, IPv6Gateway: '', GlobalIPv6Address: '' },
+  ...{ GlobalIPv6PrefixLen: 0, DNSNames: [] },
+};
+
+/** NetworkSettings.Networks */
+export function networksOf(
+  view: WorkloadView,
+  networks: Networks,
+): Readonly<
+  Record<string, Omit<EndpointJson, 'DNSNames'> & { readonly DNSNames: readonly string[] | null }>
+> {
+  const fixed = builtIn(view);
+  if (fixed !== undefined) return { [fixed.name]: { ...NOWHERE, DNSNames: null, NetworkID: fixed.id } };
+  return Object.fromEntries(
+    view.endpoints.map((endpoint) => [
+      endpoint.networkName,
+      toEndpointJson(view, endpoint, networks.get(endpoint.networkId)),
+    ]),
+  );
 }

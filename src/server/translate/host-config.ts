@@ -3,6 +3,7 @@
 import type { LogSpec, WorkloadSpec } from '../../core/index.ts';
 import { RUNTIME_OF } from './isolation.ts';
 import { fromBinds, fromMountObjects, fromTmpfs } from './mounts.ts';
+import { fromPortRequests } from './publishing.ts';
 import { fromResources } from './resources.ts';
 import { fromSecurity } from './security.ts';
 
@@ -16,8 +17,8 @@ export function toHostConfig(spec: WorkloadSpec) {
     ContainerIDFile: '',
     LogConfig: toLogConfig(spec.log),
     NetworkMode: spec.networkMode,
-    PortBindings: {},
-    PublishAllPorts: false,
+    PortBindings: fromPortRequests(spec),
+    PublishAllPorts: spec.publishAllPorts,
     RestartPolicy: { Name: spec.restart.name, MaximumRetryCount: spec.restart.maximumRetryCount },
     AutoRemove: spec.autoRemove,
     VolumeDriver: '',

@@ -1,17 +1,19 @@
 // GET /containers/{id}/json: WorkloadView -> Docker's full description.
 
 import type { HealthStatus, WorkloadView } from '../../core/index.ts';
+import type { Networks } from '../../engine/api.ts';
 import { NO_TIME } from '../../wire/index.ts';
-import { networksOf } from './endpoints.ts';
+import { NOWHERE, networksOf } from './endpoints.ts';
 import { toHostConfig } from './host-config.ts';
 import { fromMountViews } from './mounts.ts';
+import { toPorts } from './publishing.ts';
 
 export interface Sizes {
   readonly SizeRw: number;
   readonly SizeRootFs: number;
 }
 
-export function toInspect(view: WorkloadView, sizes?: Sizes) {
+export function toInspect(view: WorkloadView, networks: Networks, sizes?: Sizes) {
   return {
     Id: view.id,
     Created: view.createdAt,
@@ -36,7 +38,7 @@ export function toInspect(view: WorkloadView, sizes?: Sizes) {
     ...sizes,
     Mounts: fromMountViews(view.mounts),
     Config: toConfig(view),
-    NetworkSettings: toNetworkSettings(view),
+    NetworkSettings: toNetworkSettings(view, networks),
   };
 }
 
@@ -128,25 +130,33 @@ function nameSet(names: readonly string[]): Readonly<Record<string, object>> {
   return Object.fromEntries(names.map((name) => [name, {}]));
 }
 
-function toNetworkSettings(view: WorkloadView) {
+/** The addresses outside of `Networks` are those on the default network. */
+function toNetworkSettings(view: WorkloadView, networks: Networks) {
+  const all = networksOf(view, networks);
+  const {
+    EndpointID,
+    Gateway,
+    GlobalIPv6Address,
+    GlobalIPv6PrefixLen,
+    IPAddress,
+    IPPrefixLen,
+    IPv6Gateway,
+    MacAddress,
+  } = all['bridge'] ?? NOWHERE;
   return {
-    Bridge: '',
-    SandboxID: '',
-    SandboxKey: '',
-    Ports: {},
-    HairpinMode: false,
-    LinkLocalIPv6Address: '',
-    LinkLocalIPv6PrefixLen: 0,
-    SecondaryIPAddresses: null,
-    SecondaryIPv6Addresses: null,
-    EndpointID: '',
-    Gateway: '',
-    GlobalIPv6Address: '',
-    GlobalIPv6PrefixLen: 0,
-    IPAddress: '',
-    IPPrefixLen: 0,
-    IPv6Gateway: '',
-    MacAddress: '',
-    Networks: networksOf(view),
+    ...{ Bridge: '', SandboxID: '', SandboxKey: '', Ports: toPorts(view), HairpinMode: false },
+    ...{ LinkLocalIPv6Address: '', LinkLocalIPv6PrefixLen: 0 },
+    ...{ SecondaryIPAddresses: null, SecondaryIPv6Addresses: null },
+    ...{
+      EndpointID,
+      Gateway,
+      GlobalIPv6Address,
+      GlobalIPv6PrefixLen,
+      IPAddress,
+      IPPrefixLen,
+      IPv6Gateway,
+      MacAddress,
+    },
+    Networks: all,
   };
 }

@@ -5,10 +5,8 @@ import type { CreateRequest, Fields } from '../../wire/index.ts';
 
 /** HostConfig members, and what to do instead. Empty, zero and false values say nothing and pass. */
 const REFUSED: Readonly<Record<string, string>> = {
-  PortBindings: 'ports cannot be published in this version: use --network host for a container',
-  PublishAllPorts: 'ports cannot be published in this version: use --network host for a container',
   VolumesFrom: 'name the volumes with -v instead',
-  Links: 'links need a bridge network, which this version does not have',
+  Links: 'workloads of one network find each other by name: use --network',
   CgroupParent: 'Berth places its own control groups',
   UTSMode: 'the host name is always private: use --hostname',
   DeviceRequests: 'GPUs and other requested devices are not available: use --device for a container',
@@ -40,9 +38,7 @@ const ONLY: Readonly<Record<string, readonly unknown[]>> = {
 };
 
 /** Fails with `unsupported`, naming the option and the remedy. */
-export function refuseUnsupported({ HostConfig: host, fixedAddresses }: CreateRequest): void {
-  for (const field of fixedAddresses)
-    throw new BerthError('unsupported', `${field}: addresses cannot be chosen in this version`);
+export function refuseUnsupported({ HostConfig: host }: CreateRequest): void {
   for (const [key, remedy] of Object.entries(REFUSED))
     if (saysSomething(host.fields, key)) throw unsupported(key, remedy);
   for (const [key, values] of Object.entries(ONLY))

@@ -1,12 +1,14 @@
 // GET /containers/json: one line a workload.
 
 import type { WorkloadView } from '../../core/index.ts';
+import type { Networks } from '../../engine/api.ts';
 import { describeSpan } from '../../wire/index.ts';
 import { networksOf } from './endpoints.ts';
 import { type Sizes, statusWord } from './inspect.ts';
 import { fromMountViews } from './mounts.ts';
+import { toPortList } from './publishing.ts';
 
-export function toSummary(view: WorkloadView, nowMs: number, sizes?: Sizes) {
+export function toSummary(view: WorkloadView, networks: Networks, nowMs: number, sizes?: Sizes) {
   return {
     Id: view.id,
     Names: [`/${view.name}`],
@@ -14,13 +16,13 @@ export function toSummary(view: WorkloadView, nowMs: number, sizes?: Sizes) {
     ImageID: view.imageId,
     Command: [view.path, ...view.args].map(quoteWord).join(' '),
     Created: Math.floor(Date.parse(view.createdAt) / 1000),
-    Ports: view.exposedPorts.flatMap(toPort),
+    Ports: toPortList(view),
     ...sizes,
     Labels: view.labels,
     State: statusWord(view),
     Status: describeStatus(view, nowMs),
     HostConfig: { NetworkMode: view.spec.networkMode, Isolation: view.spec.isolation },
-    NetworkSettings: { Networks: networksOf(view) },
+    NetworkSettings: { Networks: networksOf(view, networks) },
     Mounts: fromMountViews(view.mounts),
   };
 }
@@ -28,12 +30,6 @@ export function toSummary(view: WorkloadView, nowMs: number, sizes?: Sizes) {
 /** As a shell would want it; Docker shows the command so as well. */
 function quoteWord(word: string): string {
   return word === '' || /[\s'"\\]/.test(word) ? `'${word.replaceAll("'", `'\\''`)}'` : word;
-}
-
-function toPort(exposed: string) {
-  const [port, type = 'tcp'] = exposed.split('/');
-  const number = Number(port);
-  return Number.isInteger(number) ? [{ PrivatePort: number, Type: type }] : [];
 }
 
 /** The STATUS column, e.g. `Up 3 minutes (healthy)` or `Exited (0) 2 hours ago`. */

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { WorkloadView } from '../../core/index.ts';
+import type { Networks } from '../../engine/api.ts';
+import { BUILT_IN } from '../../network/index.ts';
 import { readCreate } from '../../wire/index.ts';
 import { containerFilter } from './container-filters.ts';
 import { toWorkloadSpec } from './create-spec.ts';
@@ -12,6 +14,8 @@ import { describeStatus, toSummary } from './summary.ts';
 const translate = (body: object) => toWorkloadSpec(readCreate({ Image: 'busybox', ...body }));
 const spec = (hostConfig: object = {}, config: object = {}) =>
   translate({ ...config, HostConfig: hostConfig }).spec;
+
+const NETWORKS = { get: () => BUILT_IN[0] } as unknown as Networks;
 
 /** A workload as the engine would show it. */
 function view(change: Partial<WorkloadView> = {}): WorkloadView {
@@ -38,6 +42,8 @@ function view(change: Partial<WorkloadView> = {}): WorkloadView {
     pid: 0,
     error: '',
     restartCount: 0,
+    endpoints: [],
+    published: [],
     mounts: [],
     logPath: '',
     execIds: [],
@@ -60,8 +66,6 @@ describe('create', () => {
 
   test('options that would change what runs and are not there are refused by name', () => {
     const refused = {
-      PortBindings: { '80/tcp': [{ HostPort: '80' }] },
-      PublishAllPorts: true,
       Links: ['a:b'],
       VolumesFrom: ['a'],
       DeviceRequests: [{ Count: -1 }],
@@ -74,15 +78,50 @@ describe('create', () => {
       assert.throws(() => spec({ [key]: value }), { code: 'unsupported', message: new RegExp(key) });
   });
 
-  test('addresses cannot be chosen, and a disabled network is none', () => {
-    const endpoint = { EndpointsConfig: { bridge: { IPAMConfig: { IPv4Address: '10.0.0.2' } } } };
-    assert.throws(() => spec({}, { MacAddress: '02:00:00:00:00:01' }), /MacAddress: addresses cannot/);
-    assert.throws(
-      () => spec({}, { NetworkingConfig: endpoint }),
-      /EndpointsConfig\.bridge: addresses cannot/,
+  test('networks, addresses and names on them are read wherever clients put them', () => {
+    const endpoint = { IPAMConfig: { IPv4Address: '10.0.0.2' }, Aliases: ['db'] };
+    const NetworkingConfig = { EndpointsConfig: { web: endpoint, other: {} } };
+    assert.deepEqual(spec({ NetworkMode: 'web' }, { NetworkingConfig }).networks, [
+      { network: 'web', aliases: ['db'], ipv4: '10.0.0.2' },
+      { network: 'other', aliases: [] },
+    ]);
+    assert.deepEqual(spec({}, { MacAddress: '02:00:00:00:00:01' }).networks, [
+      { network: 'default', aliases: [], mac: '02:00:00:00:00:01' },
+    ]);
+    assert.deepEqual(
+      spec({ NetworkMode: 'none' }, { NetworkingConfig: { EndpointsConfig: { none: {} } } }).networks,
+      [],
     );
     assert.equal(spec({}, { NetworkDisabled: true }).networkMode, 'none');
     assert.equal(spec({}, { NetworkingConfig: { EndpointsConfig: { default: {} } } }).networkMode, 'default');
+  });
+
+  test('ports are published one, several or any, and shown as they were asked for', () => {
+    const PortBindings = {
+      '80/tcp': [
+        { HostIp: '', HostPort: '8080' },
+        { HostIp: '::1', HostPort: '' },
+      ],
+      '53/udp': [{ HostIp: '10.0.0.1', HostPort: '5300-5310' }],
+      '443/tcp': null,
+    };
+    const asked = spec({ PortBindings });
+    assert.deepEqual(asked.ports, [
+      { port: 80, protocol: 'tcp', hostAddress: '', hostPorts: { first: 8080, last: 8080 } },
+      { port: 80, protocol: 'tcp', hostAddress: '::1' },
+      { port: 53, protocol: 'udp', hostAddress: '10.0.0.1', hostPorts: { first: 5300, last: 5310 } },
+      { port: 443, protocol: 'tcp', hostAddress: '' },
+    ]);
+    const { HostConfig } = toInspect(view({ spec: asked }), NETWORKS);
+    assert.deepEqual(HostConfig.PortBindings, { ...PortBindings, '443/tcp': [{ HostIp: '', HostPort: '' }] });
+    const bad =
+      (port: string, HostPort: string, HostIp = '') =>
+      () =>
+        spec({ PortBindings: { [port]: [{ HostPort, HostIp }] } });
+    assert.throws(bad('80/sctp', '80'), /protocols are tcp and udp/);
+    assert.throws(bad('80/tcp', '70000'), /70000 is no port/);
+    assert.throws(bad('80/tcp', '90-80'), /no range/);
+    assert.throws(bad('80/tcp', '80', 'here'), /invalid host address/);
   });
 
   test('what clients always send empty passes', () => {
@@ -213,7 +252,7 @@ describe('inspect', () => {
       Memory: 8 << 20,
       RestartPolicy: { Name: 'on-failure', MaximumRetryCount: 2 },
     });
-    const { HostConfig } = toInspect(view({ spec: asked }));
+    const { HostConfig } = toInspect(view({ spec: asked }), NETWORKS);
     assert.equal(HostConfig.Isolation, 'vm');
     assert.equal(HostConfig.Runtime, 'vm');
     assert.deepEqual(HostConfig.Binds, ['/a:/b:ro', 'v:/c']);
@@ -224,7 +263,7 @@ describe('inspect', () => {
 
   test('the state of an ended workload carries its exit', () => {
     const exit = { code: 137, oomKilled: true, finishedAt: '2026-01-01T00:00:05Z' };
-    const { State } = toInspect(view({ state: 'exited', exit, startedAt: '2026-01-01T00:00:01Z' }));
+    const { State } = toInspect(view({ state: 'exited', exit, startedAt: '2026-01-01T00:00:01Z' }), NETWORKS);
     assert.deepEqual(
       [State.Status, State.Running, State.ExitCode, State.OOMKilled, State.FinishedAt],
       ['exited', false, 137, true, '2026-01-01T00:00:05Z'],
@@ -250,7 +289,7 @@ describe('summary', () => {
   });
 
   test('the command is quoted where a shell would need it', () => {
-    const summary = toSummary(view(), now);
+    const summary = toSummary(view(), NETWORKS, now);
     assert.equal(summary.Command, `sh -c 'echo '\\''hi'\\'''`);
     assert.deepEqual(summary.Ports, [{ PrivatePort: 80, Type: 'tcp' }]);
   });

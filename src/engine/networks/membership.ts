@@ -1,0 +1,103 @@
+// A workload's networks over its runs: entered before its process starts, left when that has ended.
+
+import {
+  BerthError,
+  type Endpoint,
+  errorMessage,
+  type PortRequest,
+  type RunNetwork,
+} from '../../core/index.ts';
+import type { Member } from '../../network/index.ts';
+import type { EngineContext } from '../context.ts';
+import type { Workload } from '../workload.ts';
+import { joinedReference } from './attachments.ts';
+
+export function memberOf(workload: Workload): Member {
+  const { id, record } = workload;
+  const { name, config, endpoints, published, instance } = record;
+  return { id, name, hostname: instance.hostname, labels: config.labels, endpoints, published };
+}
+
+/** What its instance is to be plugged into; undefined where that is nothing. On failure it is in no network. */
+export async function enterNetworks(ctx: EngineContext, workload: Workload): Promise<RunNetwork | undefined> {
+  const joined = joinedReference(workload.record.spec.networkMode);
+  if (joined !== undefined) return joinNetwork(ctx, workload, joined);
+  if (workload.record.endpoints.length === 0) return undefined;
+  await workload.left;
+  await publishPorts(ctx, workload);
+  return await ctx.networking.enter(memberOf(workload));
+}
+
+function joinNetwork(ctx: EngineContext, workload: Workload, reference: string): RunNetwork {
+  const target = ctx.registry.find(reference);
+  if (!target.running)
+    throw new BerthError(
+      'conflict',
+      `cannot join network of a non running container: ${target.name} (for ${workload.name})`,
+    );
+  return { endpoints: [], nameservers: [], searches: [], hosts: [], joinPid: target.pid };
+}
+
+/** In the background; `workload.left` resolves when it is done. */
+export function leaveNetworks(ctx: EngineContext, workload: Workload): void {
+  if (workload.record.endpoints.length === 0) return;
+  const member = memberOf(workload);
+  workload.left = ctx.networking.leave(member).catch((error: unknown) => {
+    ctx.log(`container ${workload.name}: rules of its networks are left over: ${errorMessage(error)}`);
+  });
+}
+
+async function publishPorts(ctx: EngineContext, workload: Workload): Promise<void> {
+  const { spec, config, published } = workload.record;
+  const exposed = spec.publishAllPorts ? config.exposedPorts.flatMap(toRequest) : [];
+  const known = new Set(spec.ports.map(({ port, protocol }) => `${port}/${protocol}`));
+  const more = exposed.filter(({ port, protocol }) => !known.has(`${port}/${protocol}`));
+  const requests = [...spec.ports, ...more].flatMap((request) => atAddresses(request, publishAddresses(ctx)));
+  if (requests.length === 0) return;
+  const now = await ctx.networking.publish(workload, requests, published);
+  // On disk before anyone is let in: a daemon that takes over must know which ports are held.
+  if (JSON.stringify(now) !== JSON.stringify(published)) await workload.update({ published: now });
+}
+
+/** Of the host, for ports that name none. */
+function publishAddresses(ctx: EngineContext): readonly string[] {
+  return ctx.config()['network.publish-everywhere'] === 1 ? ['0.0.0.0', '::'] : ['127.0.0.1'];
+}
+
+function atAddresses(request: PortRequest, addresses: readonly string[]): PortRequest[] {
+  if (request.hostAddress !== '') return [request];
+  return addresses.map((hostAddress) => ({ ...request, hostAddress }));
+}
+
+/** 80/tcp, 53/udp, 8000-8010/tcp. */
+function toRequest(exposed: string): PortRequest[] {
+  const [, first = '', last = first, protocol = 'tcp'] =
+    /^(\d+)(?:-(\d+))?(?:\/(tcp|udp))?$/.exec(exposed) ?? [];
+  if (first === '') return [];
+  const count = Number(last) - Number(first) + 1;
+  return Array.from({ length: Math.max(0, count) }, (_, index) => ({
+    port: Number(first) + index,
+    protocol: protocol === 'udp' ? 'udp' : 'tcp',
+    hostAddress: '',
+  }));
+}
+
+/** After a daemon's start: what runs is in its networks, and plugged in where that was under way when the last daemon died. */
+export async function restoreNetworks(ctx: EngineContext, workloads: readonly Workload[]): Promise<void> {
+  for (const { id, record } of workloads)
+    for (const endpoint of record.endpoints) ctx.networking.addresses.claim(endpoint, id);
+  const running = workloads.filter(({ running: runs, record }) => runs && record.endpoints.length > 0);
+  if (running.length === 0) return;
+  await ctx.networking.restore(running.map(memberOf));
+  for (const workload of running) await plugMissing(ctx, workload);
+}
+
+async function plugMissing(ctx: EngineContext, workload: Workload): Promise<void> {
+  const missing = ctx.networking.unplugged(workload.record.endpoints);
+  if (missing.length === 0) return;
+  const specs = await ctx.networking.changed(memberOf(workload));
+  for (const spec of specs.filter(({ name }) =>
+    missing.some((endpoint: Endpoint) => endpoint.interface === name),
+  ))
+    await workload.instance?.networking?.plug(spec);
+}

@@ -1,0 +1,86 @@
+// A network's bridge on the host. Made when it is first needed, and again when somebody took it away.
+
+import { access, readdir, readFile, writeFile } from 'node:fs/promises';
+import { BerthError, errorMessage, type Network } from '../core/index.ts';
+import { run } from '../host/index.ts';
+import { familyOf } from './address.ts';
+
+export async function bridgeExists(name: string): Promise<boolean> {
+  return access(`/sys/class/net/${name}/bridge`).then(
+    () => true,
+    () => false,
+  );
+}
+
+/**
+ * Makes the bridge with its gateways' addresses; of one that exists only what is missing. `ports` of workloads that run are put
+ * into it again. Fails with `unavailable`, saying what is needed.
+ */
+export async function raiseBridge(network: Network, mtu: number, ports: readonly string[]): Promise<void> {
+  const { bridge, subnets } = network;
+  const made = !(await bridgeExists(bridge));
+  try {
+    if (made) await ip([`link add ${bridge} address ${macOf(network.id)} mtu ${mtu} type bridge`]);
+    const gateways = subnets.map(({ subnet, gateway }) => ({
+      address: `${gateway}/${subnet.split('/')[1]}`,
+      more: familyOf(gateway) === 6 ? 'nodad' : '',
+    }));
+    await ip([
+      ...gateways.map(({ address, more }) => `addr replace ${address} dev ${bridge} ${more}`),
+      `link set ${bridge} up`,
+    ]);
+    await tune(network);
+    // A port's place goes with the bridge; the interface and its connections do not.
+    const present = new Set(await readdir('/sys/class/net'));
+    for (const port of ports.filter((name) => present.has(name)))
+      await ip([
+        `link set ${port} master ${bridge}`,
+        `link set ${port} type bridge_slave isolated on flood off mcast_flood off`,
+      ]);
+  } catch (error) {
+    if (made) await lowerBridge(bridge).catch(() => {});
+    throw new BerthError(
+      'unavailable',
+      `the bridge ${bridge} of network ${network.name} cannot be made: ${errorMessage(error)}; workloads run without it with --network none`,
+      { cause: error },
+    );
+  }
+}
+
+export async function lowerBridge(bridge: string): Promise<void> {
+  if (await bridgeExists(bridge)) await ip([`link del ${bridge}`]);
+}
+
+async function ip(commands: readonly string[]): Promise<void> {
+  await run('ip', ['-batch', '-'], { input: `${commands.join('\n')}\n` });
+}
+
+/** A bridge would otherwise take the lowest address of its ports, and change it with them. */
+function macOf(id: string): string {
+  return `02${id.slice(0, 10).replace(/../g, ':$&')}`;
+}
+
+async function tune({ bridge, subnets }: Network): Promise<void> {
+  const four = `/proc/sys/net/ipv4/conf/${bridge}`;
+  await set('/proc/sys/net/ipv4/ip_forward', '1');
+  // Workloads do not reach each other but through the host, which answers for all of them.
+  await set(`${four}/proxy_arp_pvlan`, '1');
+  await set(`${four}/send_redirects`, '0');
+  // Ports that are published on 127.0.0.1 lead here; the firewall lets nothing else of 127.0.0.0/8 through.
+  await set(`${four}/route_localnet`, '1');
+  if (!subnets.some(({ gateway }) => familyOf(gateway) === 6)) return;
+  const six = '/proc/sys/net/ipv6/conf';
+  await set(`${six}/${bridge}/accept_ra`, '0');
+  // A host that forwards no longer listens to routers, unless it is told to.
+  for (const name of await readdir(six)) {
+    const path = `${six}/${name}/accept_ra`;
+    if (!['all', 'default', bridge].includes(name) && (await readFile(path, 'utf8')).trim() === '1')
+      await set(path, '2');
+  }
+  await set(`${six}/all/forwarding`, '1');
+}
+
+/** Written only where it changes something: the files may be read-only, and are often right already. */
+async function set(path: string, value: string): Promise<void> {
+  if ((await readFile(path, 'utf8')).trim() !== value) await writeFile(path, value);
+}

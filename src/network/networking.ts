@@ -1,0 +1,312 @@
+// What runs on the host for networks: raised when a workload needs it, put right when somebody disturbed it.
+
+import { existsSync } from 'node:fs';
+import {
+  BerthError,
+  type Endpoint,
+  type EndpointSpec,
+  type Network,
+  type NetworkAttachment,
+  type PortRequest,
+  type PublishedPort,
+  type RunNetwork,
+} from '../core/index.ts';
+import type { Nft } from '../host/index.ts';
+import { contains, familyOf, parseAddress, parseSubnet } from './address.ts';
+import { AddressBook } from './addresses.ts';
+import { lowerBridge, raiseBridge } from './bridge.ts';
+import type { Firewall, FirewallNetwork, FirewallWorkload } from './firewall/index.ts';
+import type { NameServer, NameSource } from './names/index.ts';
+import { PortBook } from './ports.ts';
+import type { NetworkStore } from './store.ts';
+import { uplinkMtu } from './uplink.ts';
+
+/** A workload as networks see it. */
+export interface Member {
+  readonly id: string;
+  readonly name: string;
+  readonly hostname: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly endpoints: readonly Endpoint[];
+  readonly published: readonly PublishedPort[];
+}
+
+export interface NetworkingOptions {
+  readonly store: NetworkStore;
+  readonly firewall: Firewall;
+  /** Closed with the rest. */
+  readonly nft: Nft;
+  /** Made with what it is to ask for names. */
+  readonly names: (source: NameSource) => NameServer;
+}
+
+/** A network that is on the host, or about to be. */
+interface Raised {
+  /** Its largest packet, in bytes. */
+  readonly mtu: Promise<number>;
+  underWay: boolean;
+}
+
+export class Networking {
+  readonly store: NetworkStore;
+  readonly addresses = new AddressBook();
+  readonly #firewall: Firewall;
+  readonly #nft: Nft;
+  readonly #names: NameServer;
+  /** Workloads that run or are about to, by id. */
+  readonly #open = new Map<string, Member>();
+  readonly #ports = new PortBook();
+  readonly #raised = new Map<string, Raised>();
+  /** As the firewall was told, by id. */
+  readonly #networks = new Map<string, FirewallNetwork>();
+
+  constructor(options: NetworkingOptions) {
+    this.store = options.store;
+    this.#firewall = options.firewall;
+    this.#nft = options.nft;
+    this.#names = options.names(new OpenNames(this.#open, this.store));
+  }
+
+  /** After a daemon's start: all that the running workloads need is there again, and nothing else. */
+  async restore(members: readonly Member[]): Promise<void> {
+    for (const member of members) {
+      this.#open.set(member.id, member);
+      for (const port of member.published) this.#ports.hold(member, port);
+    }
+    const ids = new Set(members.flatMap(({ endpoints }) => endpoints.map(({ networkId }) => networkId)));
+    await Promise.all([...ids].map((id) => this.#raise(this.store.get(id))));
+    const all = [...this.#open.values()].map((member) => toFirewall(member, this.store));
+    await this.#firewall.rebuild([...this.#networks.values()], all);
+  }
+
+  /** Makes the firewall let a workload through and says what its instance is to be plugged into. */
+  async enter(member: Member): Promise<RunNetwork> {
+    this.#open.set(member.id, member);
+    const specs = await this.#specs(member.endpoints);
+    await this.#firewall.setWorkload(toFirewall(member, this.store));
+    const own = member.endpoints.flatMap(({ ipv4, ipv6 }) =>
+      [ipv4, ipv6].filter((address) => address !== undefined),
+    );
+    const [first] = specs;
+    return {
+      endpoints: specs,
+      nameservers: first?.gateways.slice(0, 1) ?? [],
+      searches: [],
+      hosts: own.map((address) => `${address} ${member.hostname}`),
+    };
+  }
+
+  /** The workload has ended, or could not be started. */
+  async leave(member: Member): Promise<void> {
+    this.#open.delete(member.id);
+    this.#ports.release(member.id, member.published);
+    await this.#firewall.removeWorkload(member.id);
+  }
+
+  /** Ports of the host for a workload that is about to start; `before` are those of its last run. */
+  publish(
+    member: Pick<Member, 'id' | 'name'>,
+    requests: readonly PortRequest[],
+    before: readonly PublishedPort[],
+  ): Promise<readonly PublishedPort[]> {
+    return this.#ports.publish(member, requests, before);
+  }
+
+  /** A running workload is on other networks than before. */
+  async changed(member: Member): Promise<readonly EndpointSpec[]> {
+    this.#open.set(member.id, member);
+    const specs = await this.#specs(member.endpoints);
+    await this.#firewall.setWorkload(toFirewall(member, this.store));
+    return specs;
+  }
+
+  async #specs(endpoints: readonly Endpoint[]): Promise<readonly EndpointSpec[]> {
+    const networks = await Promise.all(
+      endpoints.map(async (endpoint) => {
+        const network = this.store.get(endpoint.networkId);
+        return { endpoint, network, mtu: await this.#raise(network) };
+      }),
+    );
+    const wayOut = networks.find(({ network }) => !network.internal)?.endpoint;
+    return networks.map(({ endpoint, network, mtu }) => toSpec(endpoint, network, mtu, endpoint === wayOut));
+  }
+
+  /** Once for each network, until its bridge is gone. */
+  async #raise(network: Network): Promise<number> {
+    const known = this.#raised.get(network.id);
+    if (known?.underWay || (known !== undefined && isThere(network.bridge))) return await known.mtu;
+    const raised: Raised = { mtu: this.#raiseNow(network), underWay: true };
+    this.#raised.set(network.id, raised);
+    try {
+      return await raised.mtu;
+    } catch (error) {
+      this.#raised.delete(network.id);
+      throw error;
+    } finally {
+      raised.underWay = false;
+    }
+  }
+
+  async #raiseNow(network: Network): Promise<number> {
+    const mtu = network.mtu ?? (await uplinkMtu());
+    const ports = [...this.#open.values()].flatMap(({ endpoints }) =>
+      endpoints.filter(({ networkId }) => networkId === network.id).map(portOf),
+    );
+    await raiseBridge(network, mtu, ports);
+    const gateways = network.subnets.map(({ gateway }) => gateway);
+    const namePorts: Record<string, number> = {};
+    for (const gateway of gateways) namePorts[gateway] = await this.#names.listen(network.id, gateway);
+    const firewall: FirewallNetwork = {
+      ...{ id: network.id, name: network.name, bridge: network.bridge, gateways, namePorts },
+      subnets: network.subnets.map(({ subnet }) => subnet),
+      ...{ internal: network.internal, masquerade: !network.internal },
+    };
+    this.#networks.set(network.id, firewall);
+    await this.#firewall.setNetwork(firewall);
+    return mtu;
+  }
+
+  /** A workload's places in the networks it asks for, its own until `release`; all or none. */
+  async assign(
+    attachments: readonly NetworkAttachment[],
+    owner: string,
+    used: readonly Endpoint[] = [],
+  ): Promise<readonly Endpoint[]> {
+    const assigned: Endpoint[] = [];
+    try {
+      for (const attachment of attachments) {
+        const network = await this.#find(attachment.network);
+        const taken = [...used, ...assigned];
+        if (taken.some(({ networkId }) => networkId === network.id))
+          throw new BerthError('conflict', `a workload is on network ${network.name} once only`);
+        assigned.push(this.addresses.assign(network, attachment, owner, freeName(taken)));
+      }
+      return assigned;
+    } catch (error) {
+      this.release(assigned);
+      throw error;
+    }
+  }
+
+  /** Those whose interface is not there. */
+  unplugged(endpoints: readonly Endpoint[]): readonly Endpoint[] {
+    return endpoints.filter((endpoint) => !isThere(portOf(endpoint)));
+  }
+
+  release(endpoints: readonly Endpoint[]): void {
+    for (const endpoint of endpoints) this.addresses.release(endpoint);
+  }
+
+  async #find(reference: string): Promise<Network> {
+    const network =
+      reference === 'bridge' || reference === 'default'
+        ? await this.store.default()
+        : this.store.get(reference);
+    if (network.driver === 'bridge') return network;
+    throw new BerthError(
+      'conflict',
+      `network ${network.name} is not one that a workload can be connected to`,
+    );
+  }
+
+  /** Nobody is on it any more. */
+  async lower(network: Network): Promise<void> {
+    const raised = this.#raised.get(network.id);
+    this.#raised.delete(network.id);
+    await raised?.mtu.catch(() => {});
+    await this.#names.release(network.id);
+    this.#networks.delete(network.id);
+    await this.#firewall.removeNetwork(network.id);
+    await lowerBridge(network.bridge);
+  }
+
+  /** Workloads live on; names are not resolved until the next daemon is there. */
+  async close(): Promise<void> {
+    await this.#names.close();
+    await this.#nft.close();
+  }
+}
+
+/** Who is called what: only what runs has an address. */
+class OpenNames implements NameSource {
+  readonly #open: ReadonlyMap<string, Member>;
+  readonly #store: NetworkStore;
+
+  constructor(open: ReadonlyMap<string, Member>, store: NetworkStore) {
+    this.#open = open;
+    this.#store = store;
+  }
+
+  *#on(
+    networkId: string,
+  ): Generator<{ readonly names: readonly string[]; readonly addresses: readonly string[] }> {
+    for (const { id, name, endpoints } of this.#open.values())
+      for (const { networkId: own, aliases, ipv4, ipv6 } of endpoints) {
+        if (own !== networkId) continue;
+        const addresses = [ipv4, ipv6].filter((address) => address !== undefined);
+        yield { names: [name, id.slice(0, 12), ...aliases].map((text) => text.toLowerCase()), addresses };
+      }
+  }
+
+  addressesOf(networkId: string, name: string): readonly string[] | undefined {
+    const found = [...this.#on(networkId)].filter(({ names }) => names.includes(name));
+    return found.length === 0 ? undefined : found.flatMap(({ addresses }) => addresses);
+  }
+
+  namesOf(networkId: string, address: string): readonly string[] | undefined {
+    const isOurs = this.#store.get(networkId).subnets.some(({ subnet }) => isWithin(subnet, address));
+    if (!isOurs) return undefined;
+    return [...this.#on(networkId)].find(({ addresses }) => addresses.includes(address))?.names ?? [];
+  }
+}
+
+function isWithin(subnet: string, address: string): boolean {
+  const { family, ...rest } = parseSubnet(subnet);
+  return familyOf(address) === family && contains({ family, ...rest }, parseAddress(address));
+}
+
+function isThere(name: string): boolean {
+  return existsSync(`/sys/class/net/${name}`);
+}
+
+function portOf({ id }: Endpoint): string {
+  return `be${id.slice(0, 11)}`;
+}
+
+function freeName(taken: readonly Endpoint[]): string {
+  for (let number = 0; ; number++)
+    if (!taken.some((endpoint) => endpoint.interface === `eth${number}`)) return `eth${number}`;
+}
+
+function toSpec(endpoint: Endpoint, network: Network, mtu: number, defaultRoute: boolean): EndpointSpec {
+  const own = [endpoint.ipv4, endpoint.ipv6].filter((address) => address !== undefined);
+  const places = own.flatMap((address) => {
+    const subnet = network.subnets.find((entry) => parseSubnet(entry.subnet).family === familyOf(address));
+    return subnet === undefined
+      ? []
+      : [{ address: `${address}/${subnet.subnet.split('/')[1]}`, gateway: subnet.gateway }];
+  });
+  return {
+    ...{ name: endpoint.interface, port: portOf(endpoint), bridge: network.bridge, mac: endpoint.mac, mtu },
+    addresses: places.map(({ address }) => address),
+    gateways: places.map(({ gateway }) => gateway),
+    defaultRoute,
+  };
+}
+
+function toFirewall(member: Member, store: NetworkStore): FirewallWorkload {
+  const { id, name, labels, endpoints, published } = member;
+  const [main] = endpoints;
+  return {
+    ...{ id, name, labels },
+    endpoints: endpoints.map((endpoint) => ({
+      bridge: store.get(endpoint.networkId).bridge,
+      ...{ port: portOf(endpoint), mac: endpoint.mac },
+      addresses: [endpoint.ipv4, endpoint.ipv6].filter((address) => address !== undefined),
+    })),
+    published: published.flatMap(({ protocol, hostAddress, hostPort, port }) => {
+      const address = familyOf(hostAddress) === 6 ? main?.ipv6 : main?.ipv4;
+      return address === undefined ? [] : [{ protocol, hostAddress, hostPort, address, port }];
+    }),
+  };
+}

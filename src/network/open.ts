@@ -1,0 +1,45 @@
+// Puts the parts of networking together. Nothing is made on the host before a workload needs it.
+
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { Nft } from '../host/index.ts';
+import { Firewall } from './firewall/index.ts';
+import { hostResolvers, NameServer } from './names/index.ts';
+import { Networking } from './networking.ts';
+import { NetworkStore } from './store.ts';
+import { routedSubnets } from './uplink.ts';
+
+export interface OpenNetworkingOptions {
+  /** State folder of the daemon. */
+  readonly root: string;
+  readonly log: (line: string) => void;
+}
+
+const DEFAULT_ROOT = '/var/lib/berth';
+
+/** Two daemons of one host keep out of each other's tables. */
+function tableName(root: string): string {
+  if (root === DEFAULT_ROOT) return 'berth';
+  return `berth_${createHash('sha256').update(root).digest('hex').slice(0, 8)}`;
+}
+
+export async function openNetworking({ root, log }: OpenNetworkingOptions): Promise<Networking> {
+  const store: NetworkStore = await NetworkStore.open({
+    root: join(root, 'networks'),
+    taken: () => routedSubnets(new Set(store.list().map(({ bridge }) => bridge))),
+    log,
+  });
+  const nft = new Nft();
+  const firewall = new Firewall(nft, tableName(root));
+  return new Networking({
+    store,
+    firewall,
+    nft,
+    names: (source) =>
+      new NameServer({
+        source,
+        upstreams: hostResolvers(),
+        forwards: (query) => store.find(query.networkId)?.internal === false,
+      }),
+  });
+}
