@@ -48,11 +48,23 @@ export function leaveNetworks(ctx: EngineContext, workload: Workload): void {
 }
 
 async function publishPorts(ctx: EngineContext, workload: Workload): Promise<void> {
-  const { spec, config, published } = workload.record;
+  const { spec, config, published, endpoints } = workload.record;
+  const [main] = endpoints;
   const exposed = spec.publishAllPorts ? config.exposedPorts.flatMap(toRequest) : [];
   const known = new Set(spec.ports.map(({ port, protocol }) => `${port}/${protocol}`));
   const more = exposed.filter(({ port, protocol }) => !known.has(`${port}/${protocol}`));
-  const requests = [...spec.ports, ...more].flatMap((request) => atAddresses(request, publishAddresses(ctx)));
+  const addresses = publishAddresses(ctx).filter(
+    (address) => !address.includes(':') || main?.ipv6 !== undefined,
+  );
+  const requests = [...spec.ports, ...more].flatMap((request) => atAddresses(request, addresses));
+  const unreachable = requests.find(
+    ({ hostAddress }) => hostAddress.includes(':') && main?.ipv6 === undefined,
+  );
+  if (unreachable !== undefined)
+    throw new BerthError(
+      'conflict',
+      `port ${unreachable.port} cannot be published on ${unreachable.hostAddress}: network ${main?.networkName} has no IPv6 (berth network create --ipv6)`,
+    );
   if (requests.length === 0) return;
   const now = await ctx.networking.publish(workload, requests, published);
   // On disk before anyone is let in: a daemon that takes over must know which ports are held.
