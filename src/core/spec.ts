@@ -49,8 +49,25 @@ export interface UlimitSpec {
   readonly hard: number;
 }
 
+/** A limit or a weight for one disk of the host. */
+export interface DeviceLimit {
+  /** A block device. */
+  readonly path: string;
+  readonly value: number;
+}
+
+/** Limits per disk, each a list with a path at most once; bytes or operations a second, a weight 10-1000. */
+export const DEVICE_LIMITS = [
+  'deviceReadBps',
+  'deviceWriteBps',
+  'deviceReadIops',
+  'deviceWriteIops',
+  'deviceWeights',
+] as const;
+export type DeviceLimits = { readonly [K in (typeof DEVICE_LIMITS)[number]]?: readonly DeviceLimit[] };
+
 /** Limits; an absent one means unlimited. */
-export interface ResourceSpec {
+export interface ResourceSpec extends DeviceLimits {
   readonly memoryBytes?: number;
   /** Memory plus swap, as Docker counts; -1 is unlimited swap. */
   readonly memorySwapBytes?: number;

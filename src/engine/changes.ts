@@ -5,7 +5,13 @@ import type { WorkloadUpdate } from './api.ts';
 import type { EngineContext } from './context.ts';
 import { conflict } from './lifecycle.ts';
 import { cancelRestart } from './removal.ts';
-import { checkResources, checkRestart, parseName } from './resolve/index.ts';
+import {
+  changeResources,
+  checkResources,
+  checkRestart,
+  parseName,
+  resolveResources,
+} from './resolve/index.ts';
 import type { Workload } from './workload.ts';
 
 export async function renameWorkload(ctx: EngineContext, workload: Workload, wanted: string): Promise<void> {
@@ -41,14 +47,26 @@ export async function updateWorkload(
         `Cannot update container ${workload.id}: Container is marked for removal and cannot be "update".`,
       );
     const { spec, instance } = workload.record;
-    const resources: ResourceSpec = { ...spec.resources, ...change.resources };
-    checkResources(resources);
+    const resources = changeResources(spec.resources, change.resources);
+    const effective = resolveResources(resources);
+    checkResources(effective);
     const restart = change.restart ?? spec.restart;
     if (spec.autoRemove && restart.name !== 'no')
       throw conflict('Restart policy cannot be updated because AutoRemove is enabled for the container');
     checkRestart(restart, spec.autoRemove);
-    if (Object.keys(change.resources).length > 0) await applyResources(workload, resources);
-    await workload.update({ spec: { ...spec, resources, restart }, instance: { ...instance, resources } });
+    const changes = Object.keys(change.resources).length > 0;
+    if (changes) await applyResources(workload, effective);
+    try {
+      await workload.update({
+        spec: { ...spec, resources, restart },
+        instance: { ...instance, resources: effective },
+      });
+    } catch (error) {
+      // What is in effect is to be what the file says.
+      void workload.update({ spec, instance }).catch(() => {});
+      if (changes) await workload.instance?.update?.(instance.resources).catch(() => {});
+      throw error;
+    }
     if (restart.name === 'no') cancelRestart(workload);
     ctx.events.publish(workload.event('update'));
     return { warnings: [] };

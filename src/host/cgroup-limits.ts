@@ -4,31 +4,22 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BerthError, type ResourceSpec } from '../core/index.ts';
+import { type DeviceNumber, diskNumber } from './block-device.ts';
 import { type CgroupHost, cgroupFolder, cgroupHost } from './cgroup.ts';
+import { deviceWrites, formerLine } from './cgroup-devices.ts';
+import { type CgroupWrite, cpuWeight, ioWeight } from './cgroup-write.ts';
+import { readIfExists } from './files.ts';
 
 export const CPU_PERIOD_US = 100_000;
 
-export interface CgroupWrite {
-  readonly controller: string;
-  readonly file: string;
-  readonly value: string;
-  /** Kernels may lack the file (swap accounting, I/O scheduler): then the limit is left out rather than failing. */
-  readonly optional: boolean;
-}
-
-/** Docker's CPU shares (2-262144) on version 2's scale of weights (1-10000), as the OCI runtimes convert them. */
-export function cpuWeight(shares: number): number {
-  return Math.floor(1 + ((Math.max(shares, 2) - 2) * 9999) / 262142);
-}
-
-/** Docker's blkio weight (10-1000) on version 2's io.weight scale (1-10000). */
-export function ioWeight(weight: number): number {
-  return Math.floor(1 + ((weight - 10) * 9999) / 990);
-}
-
 /** The files to write for the limits that are given; an absent limit leaves its file alone. Order matters not. */
-export function cgroupWrites(resources: Partial<ResourceSpec>, version: 1 | 2): CgroupWrite[] {
-  return version === 1 ? writesV1(resources) : writesV2(resources);
+export function cgroupWrites(
+  resources: Partial<ResourceSpec>,
+  version: 1 | 2,
+  numberOf: (path: string) => DeviceNumber = diskNumber,
+): CgroupWrite[] {
+  const devices = deviceWrites(resources, version, numberOf);
+  return [...(version === 1 ? writesV1(resources) : writesV2(resources)), ...devices];
 }
 
 function entry(
@@ -91,28 +82,79 @@ function swapMax(limits: Partial<ResourceSpec>): string | undefined {
   return `${Math.max(0, limits.memorySwapBytes - (limits.memoryBytes ?? 0))}`;
 }
 
-/** Puts the limits that are given into effect. Fails with `invalid-argument` naming the file when the kernel refuses. */
+/**
+ * Puts the limits that are given into effect, all or none: fails with `invalid-argument` naming the file when the kernel
+ * refuses one, or with `conflict` when more memory is in use than is to be had. Resolves to what undoes it.
+ */
 export async function limitCgroup(
   path: string,
   resources: Partial<ResourceSpec>,
   host: CgroupHost = cgroupHost(),
-): Promise<void> {
-  for (const write of await ordered(path, cgroupWrites(resources, host.version), host)) {
-    const folder = cgroupFolder(path, write.controller, host);
-    if (folder === undefined && write.optional) continue;
-    if (folder === undefined)
-      throw new BerthError('unsupported', `this host has no ${write.controller} cgroup controller`);
-    await writeFile(join(folder, write.file), write.value).catch((cause: NodeJS.ErrnoException) => {
-      if (write.optional && (cause.code === 'ENOENT' || cause.code === 'EACCES')) return;
-      throw new BerthError(
-        'invalid-argument',
-        `cannot set ${write.file} to ${write.value}: ${cause.message}`,
-        {
-          cause,
-        },
-      );
-    });
+): Promise<() => Promise<void>> {
+  const writes = await ordered(path, cgroupWrites(resources, host.version), host);
+  const former: { readonly file: string; readonly value: string }[] = [];
+  const undo = async () => {
+    // What was written last goes first, so that limits that must be ordered are so again.
+    for (const { file, value } of former.splice(0).reverse()) await writeFile(file, value).catch(() => {});
+  };
+  try {
+    for (const write of writes) {
+      const folder = cgroupFolder(path, write.controller, host);
+      if (folder === undefined && write.optional) continue;
+      if (folder === undefined)
+        throw new BerthError('unsupported', `this host has no ${write.controller} cgroup controller`);
+      const file = join(folder, write.file);
+      const before = await readIfExists(file);
+      if (write.file === 'memory.max') await makeRoom(folder, Number(write.value));
+      await put(file, write);
+      if (before !== undefined) former.push({ file, value: formerValue(write, before) });
+    }
+  } catch (error) {
+    await undo();
+    throw error;
   }
+  return undo;
+}
+
+async function put(file: string, write: CgroupWrite): Promise<void> {
+  await writeFile(file, write.value).catch((cause: NodeJS.ErrnoException) => {
+    if (write.optional && LACKING.has(cause.code ?? '')) return;
+    // Version 1 gives back what it can, and says so when that is not enough.
+    if (cause.code === 'EBUSY' && write.file.startsWith('memory.')) throw tooMuchInUse(write.value, cause);
+    if (cause.code === 'ENOENT')
+      throw new BerthError('unsupported', `this kernel has no ${write.file}: leave that limit out`, {
+        cause,
+      });
+    throw new BerthError('invalid-argument', `cannot set ${write.file} to ${write.value}: ${cause.message}`, {
+      cause,
+    });
+  });
+}
+
+/** No file, none that may be written, or a scheduler that does not weigh. */
+const LACKING: ReadonlySet<string> = new Set(['ENOENT', 'EACCES', 'EOPNOTSUPP']);
+
+function formerValue(write: CgroupWrite, text: string): string {
+  const { device } = write;
+  return device === undefined ? text.trim() : formerLine({ ...write, device }, text);
+}
+
+function tooMuchInUse(limit: string | number, cause?: unknown): BerthError {
+  return new BerthError(
+    'conflict',
+    `cannot limit memory to ${limit} bytes: more is in use and cannot be given back; give a higher limit, or stop it first`,
+    { cause },
+  );
+}
+
+/** Version 2 kills where the limit falls below what is in use: that is given back first, or the limit refused. */
+async function makeRoom(folder: string, limitBytes: number): Promise<void> {
+  const over = async () => Number((await readIfExists(join(folder, 'memory.current'))) ?? 0) - limitBytes;
+  const excess = await over();
+  if (!(excess > 0)) return;
+  // Fails when not all of it could be reclaimed; kernels before 5.19 lack the file.
+  await writeFile(join(folder, 'memory.reclaim'), `${excess}`).catch(() => {});
+  if ((await over()) > 0) throw tooMuchInUse(limitBytes);
 }
 
 /** Version 1 demands limit <= limit with swap at every moment: when raising, the latter must go first. */

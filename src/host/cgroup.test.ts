@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { parseCgroupMounts } from './cgroup.ts';
-import { cgroupWrites, cpuWeight } from './cgroup-limits.ts';
+import { formerLine, liftedDevices } from './cgroup-devices.ts';
+import { cgroupWrites } from './cgroup-limits.ts';
 import { parseBlockIo, parseFlat } from './cgroup-stats.ts';
+import { cpuWeight } from './cgroup-write.ts';
 
 const V1 = [
   '30 24 0:26 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755',
@@ -64,6 +66,45 @@ describe('cgroupWrites', () => {
   it('leaves alone what is not given and lifts a limit of -1', () => {
     assert.deepEqual(cgroupWrites({}, 2), []);
     assert.equal(files(cgroupWrites({ pidsLimit: -1, memorySwapBytes: -1 }, 2))['pids.max'], 'max');
+  });
+  it('limits each disk by a line of its own, and lifts with 0', () => {
+    const disks = {
+      deviceReadBps: [{ path: '/dev/sda', value: 1024 }],
+      deviceWriteIops: [{ path: '/dev/sda', value: 0 }],
+      deviceWeights: [{ path: '/dev/sda', value: 500 }],
+    };
+    const lines = (version: 1 | 2) =>
+      cgroupWrites(disks, version, () => ({ major: 8, minor: 0 })).map(
+        ({ file, value }) => `${file}: ${value}`,
+      );
+    assert.deepEqual(lines(1), [
+      'blkio.throttle.read_bps_device: 8:0 1024',
+      'blkio.throttle.write_iops_device: 8:0 0',
+      'blkio.weight_device: 8:0 500',
+      'blkio.bfq.weight_device: 8:0 500',
+    ]);
+    assert.deepEqual(lines(2), [
+      'io.max: 8:0 rbps=1024',
+      'io.max: 8:0 wiops=max',
+      'io.weight: 8:0 4950',
+      'io.bfq.weight: 8:0 500',
+    ]);
+  });
+  it('knows a disk’s line as it stood, so that a change can be undone', () => {
+    const write = { controller: 'io', file: 'io.max', value: '8:0 rbps=1', optional: false, device: '8:0' };
+    const text = '254:0 rbps=5 wbps=max riops=max wiops=max\n8:0 rbps=7 wbps=max riops=max wiops=max\n';
+    assert.equal(formerLine(write, text), '8:0 rbps=7 wbps=max riops=max wiops=max');
+    assert.equal(formerLine(write, ''), '8:0 rbps=max wbps=max riops=max wiops=max');
+    const v1 = { ...write, controller: 'blkio', file: 'blkio.throttle.read_bps_device' };
+    assert.equal(formerLine(v1, '8:16 3\n'), '8:0 0');
+  });
+  it('lifts what is not limited any more', () => {
+    const limit = (path: string, value: number) => ({ path, value });
+    const lifted = liftedDevices(
+      { deviceReadBps: [limit('/dev/sda', 5), limit('/dev/sdb', 6)] },
+      { deviceReadBps: [limit('/dev/sdb', 7)] },
+    );
+    assert.deepEqual(lifted.deviceReadBps, [limit('/dev/sda', 0), limit('/dev/sdb', 7)]);
   });
   it('converts shares over their whole range', () => {
     assert.deepEqual([cpuWeight(2), cpuWeight(262144)], [1, 10000]);

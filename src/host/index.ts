@@ -3,9 +3,12 @@
 // do (mount, namespaces, extended attributes) is done by the C programs in shim/ and agent/, which it starts.
 // Invariant: nothing here keeps state of its own; the kernel and the file system are the truth.
 
+export * from './block-device.ts';
 export * from './cgroup.ts';
+export * from './cgroup-devices.ts';
 export * from './cgroup-limits.ts';
 export * from './cgroup-stats.ts';
+export * from './cgroup-write.ts';
 export * from './files.ts';
 export * from './lock.ts';
 export * from './nft.ts';

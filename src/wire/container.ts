@@ -35,6 +35,17 @@ export interface UlimitRequest {
   readonly Hard: number;
 }
 
+/** Of one disk: bytes or operations a second. */
+export interface DeviceRateRequest {
+  readonly Path: string;
+  readonly Rate: number;
+}
+
+export interface DeviceWeightRequest {
+  readonly Path: string;
+  readonly Weight: number;
+}
+
 /** The part that `update` may change as well. */
 export interface ResourcesRequest {
   readonly Memory?: number;
@@ -48,6 +59,11 @@ export interface ResourcesRequest {
   readonly CpusetMems?: string;
   readonly PidsLimit?: number;
   readonly BlkioWeight?: number;
+  readonly BlkioDeviceReadBps?: readonly DeviceRateRequest[];
+  readonly BlkioDeviceWriteBps?: readonly DeviceRateRequest[];
+  readonly BlkioDeviceReadIOps?: readonly DeviceRateRequest[];
+  readonly BlkioDeviceWriteIOps?: readonly DeviceRateRequest[];
+  readonly BlkioWeightDevice?: readonly DeviceWeightRequest[];
 }
 
 export interface RestartPolicyRequest {
@@ -227,7 +243,26 @@ function readResources(fields: Fields): ResourcesRequest {
     ),
     ...(['CpuShares', 'PidsLimit', 'BlkioWeight'] as const).map(number),
     ...(['CpusetCpus', 'CpusetMems'] as const).map(text),
+    ...DEVICE_RATES.map((key) => given(key, devices(fields, key, 'Rate'))),
+    given('BlkioWeightDevice', devices(fields, 'BlkioWeightDevice', 'Weight')),
   );
+}
+
+const DEVICE_RATES = [
+  'BlkioDeviceReadBps',
+  'BlkioDeviceWriteBps',
+  'BlkioDeviceReadIOps',
+  'BlkioDeviceWriteIOps',
+] as const;
+
+/** Clients send empty lists for what they were not told. */
+function devices(fields: Fields, key: string, member: 'Rate' | 'Weight') {
+  const list = fields.objects(key) ?? [];
+  const read = (item: Fields) => ({
+    Path: item.string('Path') ?? '',
+    [member]: item.integer(member) ?? 0,
+  });
+  return list.length === 0 ? undefined : list.map(read);
 }
 
 function readRestart(fields: Fields): RestartPolicyRequest | undefined {

@@ -5,6 +5,8 @@ import { defineCommand } from '../command.ts';
 import { CliError } from '../errors.ts';
 import { parseSize } from '../format/units.ts';
 import { eachTarget } from '../targets.ts';
+import { deviceLimits } from '../workload/device-limits.ts';
+import { WORKLOAD_FLAGS } from '../workload/flags.ts';
 import { parseRestart } from '../workload/values.ts';
 
 export const command = defineCommand({
@@ -12,10 +14,15 @@ export const command = defineCommand({
   summary: 'Change limits of workloads',
   flags: {
     'blkio-weight': { kind: 'int', help: 'Relative weight for disk access, 10 to 1000' },
+    'blkio-weight-device': WORKLOAD_FLAGS['blkio-weight-device'],
     'cpu-shares': { kind: 'int', short: 'c', help: 'Relative weight for CPU time' },
     cpus: { kind: 'float', help: 'Number of CPUs' },
     'cpuset-cpus': { kind: 'string', help: 'CPUs to run on: 0-3, 0,1' },
     'cpuset-mems': { kind: 'string', help: 'Memory nodes to use' },
+    'device-read-bps': WORKLOAD_FLAGS['device-read-bps'],
+    'device-read-iops': WORKLOAD_FLAGS['device-read-iops'],
+    'device-write-bps': WORKLOAD_FLAGS['device-write-bps'],
+    'device-write-iops': WORKLOAD_FLAGS['device-write-iops'],
     memory: { kind: 'string', short: 'm', value: 'bytes', help: 'Memory limit' },
     'memory-reservation': { kind: 'string', value: 'bytes', help: 'Memory to keep under pressure' },
     'memory-swap': { kind: 'string', value: 'bytes', help: 'Memory plus swap; -1 for unlimited swap' },
@@ -23,7 +30,12 @@ export const command = defineCommand({
     restart: { kind: 'string', help: 'Restart policy: no, always, unless-stopped, on-failure[:MAX]' },
   },
   args: { min: 1 },
-  examples: [['update -m 512m --restart always web', 'raise the limit and keep it running']],
+  details:
+    'Limits change at once, running or not, and hold for later starts. A rate or weight of 0 lifts the limit of that disk.',
+  examples: [
+    ['update -m 512m --restart always web', 'raise the limit and keep it running'],
+    ['update --device-write-bps /dev/sda:10m web', 'write at most 10 MiB a second'],
+  ],
   run: async (context, { flags, args, given }) => {
     if (given.size === 0) throw new CliError('nothing to change: give at least one flag', 1);
     const size = (name: 'memory' | 'memory-reservation' | 'memory-swap') => {
@@ -32,6 +44,7 @@ export const command = defineCommand({
     };
     const change = defined({
       BlkioWeight: flags['blkio-weight'],
+      ...deviceLimits(flags),
       CpuShares: flags['cpu-shares'],
       NanoCpus: flags.cpus === undefined ? undefined : Math.round(flags.cpus * 1e9),
       CpusetCpus: flags['cpuset-cpus'],

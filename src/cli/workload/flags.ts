@@ -7,6 +7,7 @@ export const WORKLOAD_FLAGS = {
   annotation: { kind: 'list', help: 'Add an annotation: KEY=VALUE' },
   attach: { kind: 'list', short: 'a', help: 'Attach to stdin, stdout or stderr' },
   'blkio-weight': { kind: 'int', help: 'Relative weight for disk access, 10 to 1000' },
+  'blkio-weight-device': { kind: 'list', help: 'Relative weight for one disk: DEVICE:WEIGHT' },
   boot: {
     kind: 'string',
     value: 'auto|cold|fork|pool',
@@ -20,6 +21,10 @@ export const WORKLOAD_FLAGS = {
   'cpuset-cpus': { kind: 'string', help: 'CPUs to run on: 0-3, 0,1' },
   'cpuset-mems': { kind: 'string', help: 'Memory nodes to use: 0-3, 0,1' },
   device: { kind: 'list', help: 'Give a host device: HOST[:INSIDE][:PERMISSIONS]' },
+  'device-read-bps': { kind: 'list', help: 'Limit reading from a disk: DEVICE:BYTES, e.g. /dev/sda:10m' },
+  'device-read-iops': { kind: 'list', help: 'Limit read operations a second: DEVICE:NUMBER' },
+  'device-write-bps': { kind: 'list', help: 'Limit writing to a disk: DEVICE:BYTES, e.g. /dev/sda:10m' },
+  'device-write-iops': { kind: 'list', help: 'Limit write operations a second: DEVICE:NUMBER' },
   dns: { kind: 'list', help: 'Set a DNS server' },
   domainname: { kind: 'string', help: 'NIS domain name' },
   entrypoint: { kind: 'string', help: "Replace the image's entrypoint" },

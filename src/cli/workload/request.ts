@@ -3,6 +3,7 @@
 import type { CreateRequest, HealthcheckRequest, HostConfigRequest } from '../../sdk/types.ts';
 import { CliError } from '../errors.ts';
 import { parseDurationNs, parseSize } from '../format/units.ts';
+import { deviceLimits } from './device-limits.ts';
 import { collectEnv, collectLabels, keyValues } from './env.ts';
 import type { WorkloadFlags } from './flags.ts';
 import { parseMount, parseTmpfs, parseVolumes } from './mounts.ts';
@@ -131,6 +132,7 @@ function hostConfig(flags: WorkloadFlags): HostConfigRequest {
     CpusetMems: flags['cpuset-mems'],
     PidsLimit: flags['pids-limit'],
     BlkioWeight: flags['blkio-weight'],
+    ...deviceLimits(flags),
     ShmSize: size('shm-size'),
     Mounts: flags.mount.map(parseMount),
     Tmpfs: parseTmpfs(flags.tmpfs),

@@ -7,12 +7,12 @@ import {
   type InstanceSpec,
   isBerthError,
 } from '../../core/index.ts';
+import { splitDevice } from '../../host/block-device.ts';
 import { parseCgroupMounts } from '../../host/cgroup.ts';
 import { resolveUser } from './accounts.ts';
 import { capabilitiesOf, parseCapabilityMask } from './capabilities.ts';
 import { type HostTraits, ociConfig } from './config.ts';
 import { filesOf, mountsOf } from './config-mounts.ts';
-import { splitDevice } from './devices.ts';
 import { withoutMountPoints } from './files.ts';
 import { launchError, runtimeMessage } from './launch-error.ts';
 import { shimArguments } from './process.ts';
@@ -69,6 +69,7 @@ function config(change: Partial<InstanceSpec> = {}, extra: object = {}) {
     host: HOST,
     identity: ROOT,
     devices: [],
+    diskNumber: () => ({ major: 8, minor: 0 }),
     shimPath: '/shim',
     ...extra,
   });
@@ -121,6 +122,19 @@ describe('ociConfig', () => {
     assert.deepEqual(resources.memory, { limit: 5 });
     assert.deepEqual(resources.cpu, { quota: 50_000, period: 100_000 });
     assert.equal(resources.blockIO, undefined);
+  });
+  it('limits disks by their numbers, and leaves out weights that no scheduler heeds', () => {
+    const limits = {
+      ...SPEC.resources,
+      deviceReadBps: [{ path: '/dev/sda', value: 1024 }],
+      deviceWriteIops: [{ path: '/dev/sda', value: 10 }],
+      deviceWeights: [{ path: '/dev/sda', value: 300 }],
+    };
+    const { resources } = config({ resources: limits }).json.linux;
+    assert.deepEqual(resources.blockIO, {
+      throttleReadBpsDevice: [{ major: 8, minor: 0, rate: 1024 }],
+      throttleWriteIOPSDevice: [{ major: 8, minor: 0, rate: 10 }],
+    });
   });
 });
 

@@ -1,6 +1,14 @@
 // An instance's spec as an OCI runtime configuration. Pure: all that depends on the host is given.
 
-import type { InstanceSpec, ProcessSpec, ResourceSpec, TerminalSize, UlimitSpec } from '../../core/index.ts';
+import type {
+  DeviceLimit,
+  DeviceLimits,
+  InstanceSpec,
+  ProcessSpec,
+  TerminalSize,
+  UlimitSpec,
+} from '../../core/index.ts';
+import type { DeviceNumber } from '../../host/block-device.ts';
 import { CPU_PERIOD_US } from '../../host/cgroup-limits.ts';
 import type { Identity } from './accounts.ts';
 import { capabilitiesOf } from './capabilities.ts';
@@ -37,6 +45,8 @@ export interface ConfigInput {
   readonly host: HostTraits;
   readonly identity: Identity;
   readonly devices: readonly DeviceNode[];
+  /** Number of a disk that a limit is for, by its path. */
+  readonly diskNumber: (path: string) => DeviceNumber;
   readonly seccomp?: OciSeccomp;
   /** The filter compiled, base64: spares the runtime the work. */
   readonly seccompBpf?: string;
@@ -141,8 +151,22 @@ function deviceRules(spec: InstanceSpec, devices: readonly DeviceNode[]): readon
   return [...DEVICE_RULES, ...asked];
 }
 
+/** Weights are wishes, left out where no scheduler weighs; rates are limits, and must hold. */
+function deviceConfig(limits: DeviceLimits, host: HostTraits, diskNumber: ConfigInput['diskNumber']) {
+  const list = (items: readonly DeviceLimit[] | undefined, name: 'rate' | 'weight') =>
+    items?.map(({ path, value }) => ({ ...diskNumber(path), [name]: value }));
+  return {
+    throttleReadBpsDevice: list(limits.deviceReadBps, 'rate'),
+    throttleWriteBpsDevice: list(limits.deviceWriteBps, 'rate'),
+    throttleReadIOPSDevice: list(limits.deviceReadIops, 'rate'),
+    throttleWriteIOPSDevice: list(limits.deviceWriteIops, 'rate'),
+    weightDevice: host.blkioWeight ? list(limits.deviceWeights, 'weight') : undefined,
+  };
+}
+
 /** Limits in the runtime's words. What this kernel cannot limit is left out rather than failing the start. */
-function resourcesConfig(limits: ResourceSpec, host: HostTraits): Record<string, unknown> {
+function resourcesConfig({ spec, host, diskNumber }: ConfigInput): Record<string, unknown> {
+  const limits = spec.resources;
   const memory = {
     limit: limits.memoryBytes,
     swap: host.swapLimit ? limits.memorySwapBytes : undefined,
@@ -157,7 +181,10 @@ function resourcesConfig(limits: ResourceSpec, host: HostTraits): Record<string,
     mems: limits.cpusetMems,
   };
   const pids = limits.pidsLimit !== undefined && limits.pidsLimit > 0 ? { limit: limits.pidsLimit } : {};
-  const blockIO = host.blkioWeight ? { weight: limits.blkioWeight } : {};
+  const blockIO = {
+    ...(host.blkioWeight ? { weight: limits.blkioWeight } : {}),
+    ...deviceConfig(limits, host, diskNumber),
+  };
   return Object.fromEntries(
     Object.entries({ memory, cpu, pids, blockIO }).filter(([, part]) =>
       Object.values(part).some((value) => value !== undefined),
@@ -197,7 +224,7 @@ export function ociConfig(input: ConfigInput): string {
     linux: {
       namespaces: namespaces(spec),
       cgroupsPath: spec.cgroupPath,
-      resources: { devices: deviceRules(spec, devices), ...resourcesConfig(spec.resources, host) },
+      resources: { devices: deviceRules(spec, devices), ...resourcesConfig(input) },
       devices: devices.map(({ permissions: _, ...node }) => node),
       sysctl: sysctls(spec),
       ...(input.seccomp === undefined ? {} : { seccomp: input.seccomp }),

@@ -3,19 +3,11 @@
 import { readdirSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { BerthError, type DeviceSpec, type InstanceSpec } from '../../core/index.ts';
+import { splitDevice } from '../../host/block-device.ts';
 import type { DeviceNode } from './config.ts';
 
 /** Not devices of the host but of each container, or no devices at all. */
 const OWN = new Set(['pts', 'shm', 'fd', 'mqueue', 'console', 'ptmx', 'stdin', 'stdout', 'stderr']);
-
-/** Splits a device number as Linux's glibc and musl do. */
-export function splitDevice(rdev: number): { major: number; minor: number } {
-  const number = BigInt(rdev);
-  return {
-    major: Number(((number >> 8n) & 0xfffn) | ((number >> 32n) & 0xfffff000n)),
-    minor: Number((number & 0xffn) | ((number >> 12n) & 0xffffff00n)),
-  };
-}
 
 function node(info: Stats, path: string, permissions: string): DeviceNode | undefined {
   if (!info.isCharacterDevice() && !info.isBlockDevice()) return undefined;

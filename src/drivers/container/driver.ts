@@ -10,6 +10,7 @@ import {
   type Instance,
   type InstanceSpec,
 } from '../../core/index.ts';
+import { diskNumber } from '../../host/block-device.ts';
 import { removeEmptyCgroup } from '../../host/cgroup.ts';
 import { resolveUser } from './accounts.ts';
 import { adoptContainer, sweep } from './adopt.ts';
@@ -119,6 +120,7 @@ export class ContainerDriver implements Driver {
       host: this.#context.traits,
       identity: root,
       devices: devicesOf(spec),
+      diskNumber,
       shimPath: this.#options.shimPath,
       ...(seccomp === undefined ? {} : { seccomp }),
     });

@@ -21,7 +21,8 @@ import {
 } from '../../core/index.ts';
 import { readExit, ShimFiles, supervisorDied } from '../../guest/index.ts';
 import { freezeCgroup } from '../../host/cgroup.ts';
-import { limitCgroup } from '../../host/cgroup-limits.ts';
+import { liftedDevices } from '../../host/cgroup-devices.ts';
+import { cgroupWrites, limitCgroup } from '../../host/cgroup-limits.ts';
 import { readCgroupStats } from '../../host/cgroup-stats.ts';
 import type { Adopted } from './adopt.ts';
 import type { DriverContext } from './context.ts';
@@ -188,7 +189,10 @@ export class ContainerInstance implements Instance {
   };
 
   readonly update = async (resources: ResourceSpec): Promise<void> => {
-    if (this.#run !== undefined) await limitCgroup(this.#spec.cgroupPath, resources);
+    const wanted = { ...resources, ...liftedDevices(this.#spec.resources, resources) };
+    if (this.#run !== undefined) await limitCgroup(this.#spec.cgroupPath, wanted);
+    // What a later start would refuse is refused now.
+    else cgroupWrites(wanted, this.#context.traits.cgroupVersion);
     this.#spec = { ...this.#spec, resources };
   };
 

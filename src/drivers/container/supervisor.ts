@@ -12,6 +12,7 @@ import {
   type TerminalSize,
 } from '../../core/index.ts';
 import { field, type ShimClient, type ShimConnection, type ShimState } from '../../guest/index.ts';
+import { diskNumber } from '../../host/block-device.ts';
 import { readIfExists } from '../../host/files.ts';
 import { type AccountFiles, type Identity, resolveUser } from './accounts.ts';
 import { capabilitiesOf } from './capabilities.ts';
@@ -182,6 +183,7 @@ export class ContainerSupervisor {
       host: this.#context.traits,
       identity: resolveUser(process.user, process.additionalGroups, files),
       devices: devicesOf(spec),
+      diskNumber,
       shimPath: this.#context.shimPath,
       ...(seccomp === undefined ? {} : { seccomp }),
       ...(seccompBpf === undefined ? {} : { seccompBpf }),

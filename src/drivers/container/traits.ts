@@ -52,7 +52,8 @@ export function readTraits(): HostTraits {
     capabilities: mask('CapBnd'),
     hardLimits: mayRaise ? new Map() : parseHardLimits(readFileSync('/proc/self/limits', 'utf8')),
     swapLimit: cgroups.version === 2 || has('memory', 'memory.memsw.limit_in_bytes'),
-    blkioWeight: cgroups.version === 2 || has('blkio', 'blkio.weight') || has('blkio', 'blkio.bfq.weight'),
+    blkioWeight:
+      cgroups.version === 2 || has('blkio', 'blkio.weight') || has('blkio', 'blkio.bfq.io_service_bytes'),
     cgroupVersion: cgroups.version,
   };
 }

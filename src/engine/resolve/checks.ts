@@ -1,7 +1,13 @@
 // What cannot work is refused before anything is made, in Docker's words. Pure but for the number of CPUs.
 
 import { availableParallelism } from 'node:os';
-import { BerthError, type ResourceSpec, type RestartPolicy, type WorkloadSpec } from '../../core/index.ts';
+import {
+  BerthError,
+  DEVICE_LIMITS,
+  type ResourceSpec,
+  type RestartPolicy,
+  type WorkloadSpec,
+} from '../../core/index.ts';
 import { parseSignal } from './signals.ts';
 
 const MIN_MEMORY_BYTES = 6 << 20;
@@ -38,6 +44,7 @@ export function checkRestart(restart: RestartPolicy, autoRemove: boolean): void 
 
 export function checkResources(resources: Partial<ResourceSpec>): void {
   checkMemory(resources);
+  checkDevices(resources);
   const { cpus, blkioWeight } = resources;
   const available = availableParallelism();
   if (cpus !== undefined && (cpus < 0.01 || cpus > available))
@@ -51,6 +58,21 @@ export function checkResources(resources: Partial<ResourceSpec>): void {
   for (const { name, soft, hard } of resources.ulimits ?? [])
     if (hard !== -1 && soft > hard)
       refuse(`ulimit soft limit must be less than or equal to hard limit: ${name}: ${soft} > ${hard}`);
+}
+
+/** Paths are looked at by the driver, which knows what they mean to it. */
+function checkDevices(resources: Partial<ResourceSpec>): void {
+  for (const kind of DEVICE_LIMITS)
+    for (const { path, value } of resources[kind] ?? []) {
+      if (!path.startsWith('/'))
+        refuse(`bad format for path: ${path || '""'}: name a device, such as /dev/sda`);
+      if (kind === 'deviceWeights' ? value < 10 || value > 1000 : value <= 0)
+        refuse(
+          kind === 'deviceWeights'
+            ? `invalid weight ${value} for device ${path}: range is from 10 to 1000`
+            : `invalid rate ${value} for device ${path}: it must be a positive number`,
+        );
+    }
 }
 
 function checkMemory(resources: Partial<ResourceSpec>): void {

@@ -7,4 +7,5 @@ export * from './instance.ts';
 export * from './merge.ts';
 export * from './mounts.ts';
 export * from './names.ts';
+export * from './resources.ts';
 export * from './signals.ts';

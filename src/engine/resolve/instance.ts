@@ -9,6 +9,7 @@ import {
   type WorkloadSpec,
 } from '../../core/index.ts';
 import { type MergedConfig, processEnv } from './merge.ts';
+import { resolveResources } from './resources.ts';
 
 export interface InstanceInputs {
   readonly id: string;
@@ -51,7 +52,7 @@ export function resolveInstance(inputs: InstanceInputs): InstanceSpec {
     mounts: inputs.mounts,
     devices: spec.devices,
     sysctls: spec.sysctls,
-    resources: spec.resources,
+    resources: resolveResources(spec.resources),
     security: spec.security,
     readonlyRoot: spec.readonlyRoot,
     ephemeral: spec.autoRemove,

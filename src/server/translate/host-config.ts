@@ -74,11 +74,6 @@ function toDevices(spec: WorkloadSpec) {
     })),
     DeviceCgroupRules: null,
     DeviceRequests: null,
-    BlkioWeightDevice: [],
-    BlkioDeviceReadBps: null,
-    BlkioDeviceWriteBps: null,
-    BlkioDeviceReadIOps: null,
-    BlkioDeviceWriteIOps: null,
   };
 }
 

@@ -1,7 +1,15 @@
 // Limits: Docker's numbers <-> ResourceSpec.
 
-import { BerthError, type ResourceSpec, type RestartPolicy, type UlimitSpec } from '../../core/index.ts';
 import {
+  BerthError,
+  type DeviceLimit,
+  type DeviceLimits,
+  type ResourceSpec,
+  type RestartPolicy,
+  type UlimitSpec,
+} from '../../core/index.ts';
+import {
+  type DeviceRateRequest,
   given,
   type HostConfigRequest,
   type ResourcesRequest,
@@ -19,11 +27,43 @@ const ULIMITS =
 
 type Limits = Omit<ResourceSpec, 'ulimits' | 'shmBytes' | 'oomScoreAdj' | 'oomKillDisable'>;
 
+/** The last word about a path counts. */
+function byPath(limits: readonly DeviceLimit[] | undefined): readonly DeviceLimit[] | undefined {
+  return limits && [...new Map(limits.map((limit) => [limit.path, limit])).values()];
+}
+
+function toDeviceLimits(request: ResourcesRequest): DeviceLimits {
+  const rates = (list: readonly DeviceRateRequest[] | undefined) =>
+    byPath(list?.map(({ Path, Rate }) => ({ path: Path, value: Rate })));
+  const weights = request.BlkioWeightDevice?.map(({ Path, Weight }) => ({ path: Path, value: Weight }));
+  return {
+    ...given('deviceReadBps', rates(request.BlkioDeviceReadBps)),
+    ...given('deviceWriteBps', rates(request.BlkioDeviceWriteBps)),
+    ...given('deviceReadIops', rates(request.BlkioDeviceReadIOps)),
+    ...given('deviceWriteIops', rates(request.BlkioDeviceWriteIOps)),
+    ...given('deviceWeights', byPath(weights)),
+  };
+}
+
+function fromDeviceLimits(limits: DeviceLimits) {
+  const rates = (list: readonly DeviceLimit[] | undefined) =>
+    list?.map(({ path, value }) => ({ Path: path, Rate: value })) ?? null;
+  return {
+    BlkioWeightDevice: (limits.deviceWeights ?? []).map(({ path, value }) => ({
+      Path: path,
+      Weight: value,
+    })),
+    BlkioDeviceReadBps: rates(limits.deviceReadBps),
+    BlkioDeviceWriteBps: rates(limits.deviceWriteBps),
+    BlkioDeviceReadIOps: rates(limits.deviceReadIops),
+    BlkioDeviceWriteIOps: rates(limits.deviceWriteIops),
+  };
+}
+
 /** The limits that were given; zero and absent mean none. Fails with `invalid-argument`. */
 export function toLimits(request: ResourcesRequest): Limits {
   for (const key of ['Memory', 'MemoryReservation', 'NanoCpus', 'CpuShares', 'BlkioWeight'] as const)
     if ((request[key] ?? 0) < 0) throw new BerthError('invalid-argument', `${key} cannot be negative`);
-  const pids = request.PidsLimit;
   return {
     ...given('memoryBytes', request.Memory),
     ...given('memorySwapBytes', request.MemorySwap),
@@ -32,8 +72,10 @@ export function toLimits(request: ResourcesRequest): Limits {
     ...given('cpuShares', request.CpuShares),
     ...given('cpusetCpus', request.CpusetCpus),
     ...given('cpusetMems', request.CpusetMems),
-    ...given('pidsLimit', pids !== undefined && pids > 0 ? pids : undefined),
+    // In an update, -1 lifts it.
+    ...given('pidsLimit', request.PidsLimit === undefined ? undefined : Math.max(-1, request.PidsLimit)),
     ...given('blkioWeight', request.BlkioWeight),
+    ...toDeviceLimits(request),
   };
 }
 
@@ -52,8 +94,10 @@ function toCpus({ NanoCpus, CpuQuota, CpuPeriod }: ResourcesRequest): number | u
 /** Everything, for a new workload. */
 export function toResources(host: HostConfigRequest): ResourceSpec {
   if ((host.ShmSize ?? 0) < 0) throw new BerthError('invalid-argument', 'SHM size can not be less than 0');
+  const { pidsLimit, ...limits } = toLimits(host);
   return {
-    ...toLimits(host),
+    ...limits,
+    ...given('pidsLimit', pidsLimit !== undefined && pidsLimit > 0 ? pidsLimit : undefined),
     ulimits: host.Ulimits.map(toUlimit),
     shmBytes: host.ShmSize ?? DEFAULT_SHM_BYTES,
     ...given('oomScoreAdj', host.OomScoreAdj),
@@ -86,6 +130,7 @@ export function fromResources(resources: ResourceSpec) {
     Memory: resources.memoryBytes ?? 0,
     NanoCpus: Math.round((resources.cpus ?? 0) * 1e9),
     BlkioWeight: resources.blkioWeight ?? 0,
+    ...fromDeviceLimits(resources),
     CpuPeriod: 0,
     CpuQuota: 0,
     CpuRealtimePeriod: 0,
