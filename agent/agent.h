@@ -82,7 +82,7 @@ int storage_mount(const struct fields *fields, struct failure *failure);
 int storage_rename(const struct fields *fields, struct failure *failure);
 void storage_unmount(void);
 /* New limits of the workload's cgroup; memory never goes beyond what the guest has. */
-void storage_limit(const struct fields *fields);
+int storage_limit(const struct fields *fields, struct failure *failure);
 
 /* sandbox.c: what the workload sees. Both run in a forked child. */
 int sandbox_enter_new(struct failure *failure);

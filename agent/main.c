@@ -56,8 +56,9 @@ static void op_shutdown(uint32_t channel)
 
 static void op_limit(uint32_t channel, const struct fields *fields)
 {
-    storage_limit(fields);
-    link_opened(channel);
+    struct failure failure;
+    if (storage_limit(fields, &failure) < 0) link_fail(channel, &failure);
+    else link_opened(channel);
 }
 
 static void op_clock(uint32_t channel, const struct fields *fields)

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -76,7 +77,26 @@ static void measure_memory(void)
     if (sysinfo(&memory) == 0) available = (long long)(memory.freeram + memory.bufferram) * memory.mem_unit;
 }
 
-void storage_limit(const struct fields *fields)
+/* The limit would kill where it falls below what is in use: that is given back first, or the limit refused. */
+static int make_room(long long memory, struct failure *failure)
+{
+    char text[32];
+    for (int asked = 0;; asked = 1) {
+        read_text(WORKLOAD_CGROUP "/memory.current", text, sizeof text);
+        long long excess = atoll(text) - memory;
+        if (excess <= 0) return 0;
+        if (asked)
+            return fail_with(failure, "conflict", 0,
+                             "cannot limit memory to %lld bytes: more is in use and cannot be given back; give a higher "
+                             "limit, or stop it first",
+                             memory);
+        snprintf(text, sizeof text, "%lld", excess);
+        /* Fails when not all of it could be reclaimed. */
+        write_file(WORKLOAD_CGROUP "/memory.reclaim", text);
+    }
+}
+
+int storage_limit(const struct fields *fields, struct failure *failure)
 {
     char number[32];
     const char *pids = fields_get(fields, "pids_max");
@@ -84,9 +104,11 @@ void storage_limit(const struct fields *fields)
     /* Going beyond the limit kills in the workload; going beyond the machine's memory would kill at random. */
     long long most = available - reserved < 4 << 20 ? 4 << 20 : available - reserved;
     if (memory <= 0 || memory > most) memory = most;
+    if (make_room(memory, failure) < 0) return -1;
     snprintf(number, sizeof number, "%lld", memory);
     write_file(WORKLOAD_CGROUP "/memory.max", number);
     write_file(WORKLOAD_CGROUP "/pids.max", pids ? pids : "max");
+    return 0;
 }
 
 /* A failure is found out when the workload is to be put into it. */
@@ -128,8 +150,7 @@ int storage_mount(const struct fields *fields, struct failure *failure)
     }
     if (write_own_files(fields, failure) < 0) return -1;
     reserved = fields_number(fields, "memory_reserve", 8 << 20);
-    storage_limit(fields);
-    return 0;
+    return storage_limit(fields, failure);
 }
 
 int storage_rename(const struct fields *fields, struct failure *failure) { return write_own_files(fields, failure); }

@@ -203,7 +203,7 @@ static int receive(void)
         handling = 0;
     }
     /* A guest that breaks the protocol is as good as gone; nothing it says can be trusted any more. */
-    if (state < 0) loop_close(&port), vm_protocol_broken();
+    if (state < 0) loop_close(&port), vm_give_up("the guest broke the protocol and its machine was ended");
     return state >= 0;
 }
 

@@ -35,6 +35,17 @@ static void give_up(const char *what, const char *where)
     _exit(127);
 }
 
+void machine_set_oom_score(const struct fields *machine, pid_t pid)
+{
+    char path[64];
+    const char *score = fields_get(machine, "oom_score_adj");
+    snprintf(path, sizeof path, "/proc/%d/oom_score_adj", pid);
+    int fd = score ? open(path, O_WRONLY | O_CLOEXEC) : -1;
+    if (fd < 0) return;
+    if (write(fd, score, strlen(score)) < 0) complain("%s: %s", path, strerror(errno));
+    close(fd);
+}
+
 static void join_cgroups(const struct fields *machine)
 {
     char path[4096];
@@ -56,6 +67,7 @@ void process_begin(const struct fields *machine)
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     if (getppid() != shim) _exit(127);
     join_cgroups(machine);
+    machine_set_oom_score(machine, getpid());
     /* What nobody waits for gives way to what somebody does. */
     if (fields_flag(machine, "background")) setpriority(PRIO_PROCESS, 0, 10);
 }

@@ -42,6 +42,7 @@ void pool_join(const struct fields *machine)
 {
     char path[4096], number[32];
     size_t cursor = 0;
+    machine_set_oom_score(machine, machine_pid());
     int length = snprintf(number, sizeof number, "%d", machine_pid());
     for (const char *folder; (folder = fields_next(machine, "cgroup", &cursor));) {
         snprintf(path, sizeof path, "%s/cgroup.procs", folder);

@@ -97,10 +97,7 @@ void vm_machine_ended(const char *what, int status)
     give_up(128 + WTERMSIG(status), "monitor-died", message);
 }
 
-void vm_protocol_broken(void)
-{
-    give_up(EXIT_LOST, "monitor-died", "the guest broke the protocol and its machine was ended");
-}
+void vm_give_up(const char *message) { give_up(EXIT_LOST, "monitor-died", message); }
 
 static void panic_due(void *context)
 {
@@ -170,6 +167,7 @@ static void greet(void)
         greeted = 1;
         return greet_ahead();
     }
+    throttle_begin(&machine);
     if (resumed) {
         greeted = 1;
         return greet_anew(&guest);
@@ -354,6 +352,7 @@ static int operation(struct conn *conn, const char *op, const struct fields *fie
     enum answers answers = link_answers(op);
     int pausing = !strcmp(op, "pause") || !strcmp(op, "resume"), capturing = !strcmp(op, "checkpoint");
     if (pooled && !strcmp(op, "become")) return become(conn, fields), 0;
+    if (!strcmp(op, "throttle")) return throttle_change(conn, fields), 0;
     if (!pausing && !capturing && answers == ANSWERS_NOTHING) return -1;
     enum main_state state = main_state();
     if (state != MAIN_RUNNING && state != MAIN_PAUSED && (state != MAIN_HELD || pausing || capturing))

@@ -42,6 +42,8 @@ int machine_start(const struct fields *machine, const char *arguments, const int
 /* Sockets for what QEMU speaks on: its ends by number in `fds`, ours in the same order. 0, or -1. */
 int machine_connect(int fds[FD_COUNT], int ours[3]);
 pid_t machine_pid(void);
+/* How much rather than others the host is to kill the process when it runs out of memory; if the user said so. */
+void machine_set_oom_score(const struct fields *machine, pid_t pid);
 /* Ends everything at once and waits until it is gone. */
 void machine_kill(void);
 /* Afterwards: the cgroups. */
@@ -72,8 +74,14 @@ int link_await(uint8_t type, int milliseconds);
 /* The frames of channels 0 and 1. */
 void vm_link_frame(const struct frame *frame);
 
-/* The guest said what cannot be understood. */
-void vm_protocol_broken(void);
+/* The machine must not go on, and why. */
+void vm_give_up(const char *message);
+
+/* vm-throttle.c: limits of the disks, from fields `disk_*`. A new machine's, if it has any: before its workload starts;
+ * QEMU's refusal ends it. */
+void throttle_begin(const struct fields *machine);
+/* A running one's; answers on the connection. */
+void throttle_change(struct conn *conn, const struct fields *fields);
 
 /* vm-qmp.c: QEMU's monitor. */
 void qmp_open(int fd);

@@ -24,6 +24,18 @@ export interface DriverFixture {
   readonly timeoutMs: number;
   /** A limit that a small command fits in and the memory test exceeds. */
   readonly memoryLimitBytes: number;
+  openDisk(): Promise<TestDisk>;
+}
+
+/** A disk to limit, and what a workload with this change does to it. */
+export interface TestDisk extends AsyncDisposable {
+  /** On the host. */
+  readonly path: string;
+  readonly change: SpecChange;
+  /** Shell commands that write 4 MiB, read them, and write 16 times; past all caches. */
+  readonly write: string;
+  readonly read: string;
+  readonly writeOften: string;
 }
 
 export type SpecChange = Partial<Omit<InstanceSpec, 'process' | 'resources'>> & {

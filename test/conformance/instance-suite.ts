@@ -11,6 +11,7 @@ import { execCases } from './exec-cases.ts';
 import { fileCases } from './file-cases.ts';
 import { type DriverFixture, Workbench } from './fixture.ts';
 import { lifeCases } from './life-cases.ts';
+import { limitCases } from './limit-cases.ts';
 import { resourceCases } from './resource-cases.ts';
 import { stdioCases } from './stdio-cases.ts';
 
@@ -29,6 +30,7 @@ const GROUPS: Readonly<Record<string, readonly Case[]>> = {
   exec: execCases,
   files: fileCases,
   resources: resourceCases,
+  limits: limitCases,
   adoption: adoptionCases,
 };
 

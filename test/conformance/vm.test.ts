@@ -30,4 +30,12 @@ instanceSuite({
   },
   timeoutMs: 90_000,
   memoryLimitBytes: 128 << 20,
+  openDisk: async () => ({
+    path: '/dev/vdb',
+    change: {},
+    write: 'dd if=/dev/zero of=/blocks bs=64k count=64 oflag=direct',
+    read: 'dd if=/blocks of=/dev/null bs=64k count=64 iflag=direct',
+    writeOften: 'dd if=/dev/zero of=/blocks bs=64k count=16 oflag=direct',
+    [Symbol.asyncDispose]: async () => {},
+  }),
 });

@@ -16,19 +16,23 @@ import {
   machineArguments,
 } from '../../qemu/index.ts';
 import { capabilityMask } from './capabilities.ts';
+import { checkDisks, diskLimits } from './limits.ts';
 import { WRITABLE_BYTES } from './writable-disk.ts';
 
 export type FieldRecord = Readonly<Record<string, FieldValue>>;
 
 /** Guest memory when the user names no limit. */
 export const DEFAULT_MEMORY_BYTES = 256 << 20;
-/** QEMU's own memory beside the guest's: code, devices, and under TCG the translated code. */
-export const MONITOR_MEMORY_BYTES = 192 << 20;
 /** Numbers from here on belong to no user on any distribution (systemd's UID allocation: unused range). */
 const FIRST_UID = 1_879_048_192;
 
 export function memoryBytes(spec: InstanceSpec): number {
   return spec.resources.memoryBytes ?? DEFAULT_MEMORY_BYTES;
+}
+
+/** QEMU counts memory in these. */
+export function wholeMiB(bytes: number): number {
+  return Math.floor(bytes / 2 ** 20) * 2 ** 20;
 }
 
 export function cpuCount(spec: InstanceSpec): number {
@@ -60,6 +64,7 @@ export function checkSpec(spec: InstanceSpec, hostMemoryBytes = Number.POSITIVE_
       'isolation vm: a machine that shares host folders cannot be forked; use --boot auto, or leave the binds out',
     );
   capabilityMask(spec.security);
+  checkDisks(spec.resources);
   for (const limit of spec.resources.ulimits) formatUlimit(limit);
 }
 
@@ -130,6 +135,8 @@ export function machineFields(spec: InstanceSpec, files: MachineFiles, host: Hos
     resumed: files.resumed !== undefined,
     shape: JSON.stringify(shapeOf(machine)),
     uid: machineUid(spec.id),
+    oom_score_adj: spec.resources.oomScoreAdj,
+    ...diskLimits(spec.resources),
     kvm: host.accelerator === 'kvm',
     cgroup: files.cgroups,
     oom_file: files.oomFile,
@@ -158,7 +165,7 @@ export type MachineShape = Pick<Machine, 'accelerator' | 'memoryBytes' | 'cpus' 
 export function machineShape(spec: InstanceSpec, kernel: BootKernel, host: HostVerdict): MachineShape {
   return {
     accelerator: host.accelerator,
-    memoryBytes: Math.floor(memoryBytes(spec) / 2 ** 20) * 2 ** 20,
+    memoryBytes: wholeMiB(memoryBytes(spec)),
     cpus: cpuCount(spec),
     directKernel: kernel.direct,
     ...(host.tscKhz === undefined ? {} : { tscKhz: host.tscKhz }),

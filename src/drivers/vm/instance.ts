@@ -1,6 +1,7 @@
 // One virtual machine: the state that its shim and its files tell, and what can be done to it.
 
 import { readdir, rm } from 'node:fs/promises';
+import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import {
   type AttachOptions,
@@ -22,14 +23,14 @@ import {
 } from '../../core/index.ts';
 import { encodeFields } from '../../formats/frames.ts';
 import { readExit, supervisorDied } from '../../guest/index.ts';
-import { killCgroup, limitCgroup, writeAtomic } from '../../host/index.ts';
+import { killCgroup, writeAtomic } from '../../host/index.ts';
 import { type CaptureSource, captureOrigin, saveCheckpoint, type VmOrigin } from './checkpoint.ts';
-import { checkSpec, memoryBytes } from './config.ts';
+import { checkSpec } from './config.ts';
 import { VmFiles } from './files.ts';
 import { launchError, readProcesses, readStats, runExec } from './inside.ts';
-import { guestLimits, hostLimits } from './limits.ts';
 import { cleanAfterShim, shimDied } from './process.ts';
 import { type VmHost, VmSupervisor } from './supervisor.ts';
+import { changeLimits } from './update.ts';
 
 /** A run of the main process. */
 interface Run {
@@ -200,19 +201,11 @@ export class VmInstance implements Instance {
     return readProcesses(this.#supervisor.client(), psArgs);
   };
 
-  /** Memory can shrink while it runs; more of it, or more vCPUs, it gets at its next start. */
+  /** A running machine keeps the size it has: limits move within it, and beyond it only for the next start. */
   readonly update = async (resources: ResourceSpec): Promise<void> => {
     const changed = { ...this.#spec, resources };
-    checkSpec(changed);
-    if (this.#run !== undefined) {
-      if (memoryBytes(changed) > memoryBytes(this.#spec))
-        throw new BerthError(
-          'unsupported',
-          `VM ${this.id} cannot get more memory while it runs: stop it first`,
-        );
-      await this.#supervisor.client().ask('limit', guestLimits(resources));
-      await limitCgroup(this.#spec.cgroupPath, hostLimits(resources));
-    }
+    checkSpec(changed, totalmem());
+    if (this.#run !== undefined) await changeLimits(this.#supervisor.client(), this.#spec, changed);
     this.#spec = changed;
   };
 

@@ -1,14 +1,37 @@
-// Limits of a running VM that the host enforces, by the cgroup QEMU runs in. Pure.
+// A VM's limits by who enforces them: the host for all that is QEMU's, QEMU for the disks, the guest for its workload.
 
-import type { ResourceSpec } from '../../core/index.ts';
+import { BerthError, type DeviceLimit, type ResourceSpec } from '../../core/index.ts';
+import { diskNumber } from '../../host/index.ts';
 
-const HOST_LIMITS = ['cpus', 'cpuShares', 'cpusetCpus', 'cpusetMems', 'blkioWeight'] as const;
+/** QEMU's own memory beside the guest's: code, devices, and under TCG the translated code. */
+export const MONITOR_MEMORY_BYTES = 192 << 20;
 
-/** Those limits of a workload that bind QEMU as they stand; memory and processes are the guest's own affair. */
-export function hostLimits(resources: ResourceSpec): Partial<ResourceSpec> {
-  return Object.fromEntries(
-    HOST_LIMITS.filter((name) => resources[name] !== undefined).map((name) => [name, resources[name]]),
-  );
+const HOST_LIMITS = [
+  ...(['cpus', 'cpuShares', 'cpusetCpus', 'cpusetMems'] as const),
+  ...(['blkioWeight', 'deviceWeights'] as const),
+] as const;
+
+/**
+ * Those of the cgroup that QEMU runs in, for a machine of so much memory: memory and its reservation are the guest's plus
+ * what QEMU needs itself, and as much of it may be swapped out as the user allows.
+ */
+export function hostLimits(resources: ResourceSpec, machineBytes: number): Partial<ResourceSpec> {
+  const { memoryBytes = machineBytes, memorySwapBytes, memoryReservationBytes } = resources;
+  const hostBytes = machineBytes + MONITOR_MEMORY_BYTES;
+  const swapBytes =
+    memorySwapBytes === undefined || memorySwapBytes === -1
+      ? memorySwapBytes
+      : hostBytes + Math.max(0, memorySwapBytes - memoryBytes);
+  return {
+    ...Object.fromEntries(
+      HOST_LIMITS.filter((name) => resources[name] !== undefined).map((name) => [name, resources[name]]),
+    ),
+    memoryBytes: hostBytes,
+    ...(swapBytes === undefined ? {} : { memorySwapBytes: swapBytes }),
+    ...(memoryReservationBytes === undefined
+      ? {}
+      : { memoryReservationBytes: memoryReservationBytes + MONITOR_MEMORY_BYTES }),
+  };
 }
 
 /** Those that the guest enforces on its workload. */
@@ -18,4 +41,57 @@ export function guestLimits(resources: ResourceSpec): { memory?: number; pids_ma
     ...(memoryBytes === undefined ? {} : { memory: memoryBytes }),
     ...(pidsLimit === undefined || pidsLimit <= 0 ? {} : { pids_max: pidsLimit }),
   };
+}
+
+/** The most that QEMU takes for a rate: what is more is no limit to any disk. */
+const MOST_RATE = 1e15;
+
+/**
+ * Those that QEMU enforces on the machine's disks, both together. They lie in files: which disk of the host those are on
+ * is no matter of the guest's, so that a limit for any device is one for them, and the lowest counts.
+ */
+export function diskLimits(resources: ResourceSpec) {
+  const lowest = (limits: readonly DeviceLimit[] | undefined) =>
+    limits === undefined || limits.length === 0
+      ? undefined
+      : Math.min(MOST_RATE, ...limits.map(({ value }) => value));
+  return {
+    disk_read_bps: lowest(resources.deviceReadBps),
+    disk_write_bps: lowest(resources.deviceWriteBps),
+    disk_read_iops: lowest(resources.deviceReadIops),
+    disk_write_iops: lowest(resources.deviceWriteIops),
+  };
+}
+
+/** The disks by the names that the guest has for them. */
+const OWN_DISKS = ['/dev/vda', '/dev/vdb'];
+
+/** Fails with `invalid-argument` for what is a disk neither of the host nor of the guest. */
+export function checkDisks(resources: ResourceSpec): void {
+  const { deviceReadBps, deviceWriteBps, deviceReadIops, deviceWriteIops, deviceWeights } = resources;
+  const rates = [deviceReadBps, deviceWriteBps, deviceReadIops, deviceWriteIops].flatMap(
+    (list) => list ?? [],
+  );
+  for (const { path } of rates) if (!OWN_DISKS.includes(path)) diskNumber(path);
+  for (const { path } of deviceWeights ?? []) diskNumber(path);
+}
+
+/** What a machine has that runs, which no limit can go beyond. */
+export interface MachineSize {
+  readonly memoryBytes: number;
+  readonly cpus: number;
+}
+
+/** Fails with `unsupported` for what a running machine cannot be given. */
+export function checkGrowth(id: string, size: MachineSize, wanted: MachineSize): void {
+  if (wanted.memoryBytes > size.memoryBytes)
+    throw new BerthError(
+      'unsupported',
+      `VM ${id} runs with ${size.memoryBytes >> 20} MiB of memory and cannot get more before its next start: stop it, update it, start it`,
+    );
+  if (wanted.cpus > size.cpus)
+    throw new BerthError(
+      'unsupported',
+      `VM ${id} runs with ${size.cpus} virtual CPU${size.cpus === 1 ? '' : 's'} and cannot get more before its next start: stop it, update it, start it`,
+    );
 }

@@ -1,0 +1,154 @@
+// Noisy neighbours: each limit holds whoever breaks it, and nobody else notices. Bounds are generous, as other tests run
+// beside these; what is compared shares their fate.
+
+import assert from 'node:assert/strict';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Instance, isBerthError, type ResourceSpec } from '../../src/core/index.ts';
+import { collect, type SpecChange, until } from './fixture.ts';
+import type { Case, Scene } from './instance-suite.ts';
+
+const NONE: ResourceSpec = { ulimits: [], shmBytes: 64 << 20, oomKillDisable: false };
+const SPIN = ['sh', '-c', 'echo ready; while :; do :; done'];
+const BYTES = 4 << 20;
+/** Measured rates may exceed a limit by this much: what was saved up before, and the time it takes to look. */
+const TOLERANCE = 1.3;
+
+async function running({ bench, driver }: Scene, args: readonly string[], change: SpecChange) {
+  const instance = await bench.create(driver, args, change);
+  const io = await instance.attach({ stdin: false, stdout: true, stderr: true });
+  const ready = until(io, (text) => text.includes('ready'));
+  await instance.start();
+  await ready;
+  io.close();
+  return instance;
+}
+
+const neighbour = (scene: Scene) => running(scene, ['sh', '-c', 'echo ready; exec sleep 1000'], {});
+
+/** How long one more process took, to its end. */
+async function timed(instance: Instance, script: string): Promise<number> {
+  assert.ok(instance.exec);
+  const began = performance.now();
+  const io = await instance.exec.run({
+    ...{ args: ['sh', '-c', script], env: ['PATH=/bin'], cwd: '/', user: '', additionalGroups: [] },
+    ...{ tty: false, stdin: false, privileged: false },
+  });
+  const output = collect(io);
+  assert.equal((await io.exit).code, 0, `${script}: ${(await output).stderr}`);
+  return (performance.now() - began) / 1000;
+}
+
+/** CPU time that each used while the same time passed for all. */
+async function cpuTimes(instances: readonly Instance[], ms: number): Promise<number[]> {
+  const read = () =>
+    Promise.all(instances.map(async (instance) => (await instance.stats?.())?.cpu.totalNs ?? 0));
+  const before = await read();
+  await delay(ms);
+  const after = await read();
+  return after.map((value, index) => (value - (before[index] ?? 0)) / 1e9);
+}
+
+export const limitCases: readonly Case[] = [
+  [
+    'dies alone of its memory limit',
+    async (scene) => {
+      const { bench, driver, fixture } = scene;
+      const other = await neighbour(scene);
+      const hog = 'dd if=/dev/zero of=/dev/null bs=600M count=1; exit 3';
+      const { status } = await bench.run(driver, ['sh', '-c', hog], {
+        resources: { memoryBytes: fixture.memoryLimitBytes, memorySwapBytes: fixture.memoryLimitBytes },
+      });
+      assert.equal(status.oomKilled, true);
+      assert.equal((await other.state()).state, 'running');
+      await timed(other, 'true');
+    },
+  ],
+  [
+    'gets no more CPU time than its limit, and less after an update',
+    async (scene) => {
+      const hog = await running(scene, SPIN, { resources: { cpus: 0.5 } });
+      const [used = 1] = await cpuTimes([hog], 1000);
+      assert.ok(used <= 0.5 * TOLERANCE, `${used} s of CPU in 1 s`);
+      await hog.update?.({ ...NONE, cpus: 0.2 });
+      const [less = 1] = await cpuTimes([hog], 1000);
+      assert.ok(less <= 0.2 * 1.6, `${less} s of CPU in 1 s`);
+    },
+  ],
+  [
+    'shares a CPU by weight',
+    async (scene) => {
+      // The light one first: beside the heavy one its start would take long.
+      const light = await running(scene, SPIN, { resources: { cpuShares: 128, cpusetCpus: '0' } });
+      const heavy = await running(scene, SPIN, { resources: { cpuShares: 2048, cpusetCpus: '0' } });
+      const [most = 0, least = 1] = await cpuTimes([heavy, light], 1500);
+      assert.ok(most >= least * 4, `${most} s against ${least} s of CPU, at 16 to 1`);
+    },
+  ],
+  [
+    'fills nobody else’s process table',
+    async (scene) => {
+      const other = await neighbour(scene);
+      const bomb = 'echo ready; while :; do sleep 1000 & done; exec sleep 1000';
+      const hog = await running(scene, ['sh', '-c', `(${bomb}); exec sleep 1000`], {
+        resources: { pidsLimit: 12 },
+      });
+      const stats = await hog.stats?.();
+      assert.ok(stats && stats.pids.current <= 12, `${stats?.pids.current} processes`);
+      await timed(other, 'true & true & true & wait');
+    },
+  ],
+  [
+    'reads and writes no faster than its disk limits, until they are lifted',
+    async (scene) => {
+      await using disk = await scene.fixture.openDisk();
+      const rate = (value: number) => [{ path: disk.path, value }];
+      const resources = { ...NONE, deviceReadBps: rate(BYTES), deviceWriteBps: rate(BYTES) };
+      const instance = await running(scene, ['sh', '-c', 'echo ready; exec sleep 1000'], {
+        ...disk.change,
+        resources,
+      });
+      const { write, read, writeOften } = disk;
+      const least = 1 / TOLERANCE;
+      const limited = [await timed(instance, write), await timed(instance, read)];
+      assert.ok(Math.min(...limited) >= least, `${limited} s for what takes 1 s at the limit`);
+      await instance.update?.({ ...NONE, deviceWriteIops: rate(16) });
+      const counted = await timed(instance, writeOften);
+      assert.ok(counted >= least, `${counted} s for as many writes as 1 s allows`);
+      await instance.update?.(NONE);
+      const free = [await timed(instance, write), await timed(instance, read)];
+      assert.ok(Math.max(...free) < least, `${free} s without limits`);
+    },
+  ],
+  [
+    'refuses limits of what is no disk, and keeps those it has',
+    async (scene) => {
+      const limits = { ...NONE, pidsLimit: 20 };
+      const instance = await running(scene, ['sh', '-c', 'echo ready; exec sleep 1000'], {
+        resources: limits,
+      });
+      const wrong = { ...limits, pidsLimit: 30, deviceReadBps: [{ path: '/dev/null', value: 1 }] };
+      const refused = (error: unknown) => isBerthError(error, 'invalid-argument');
+      await assert.rejects(instance.update?.(wrong) ?? Promise.resolve(), refused);
+      assert.equal((await instance.stats?.())?.pids.limit, 20);
+      await assert.rejects(scene.bench.create(scene.driver, ['true'], { resources: wrong }), refused);
+    },
+  ],
+  [
+    'cannot be given less memory than it uses, and keeps all its limits then',
+    async (scene) => {
+      const hold = 'mkdir -p /m; head -c 120m /dev/zero > /m/x; echo ready; exec sleep 1000';
+      const instance = await running(scene, ['sh', '-c', hold], {
+        mounts: [{ type: 'tmpfs', target: '/m', readonly: false, options: [] }],
+        resources: { memoryBytes: 256 << 20, pidsLimit: 20 },
+      });
+      const before = await instance.stats?.();
+      const wanted = { ...NONE, memoryBytes: 100 << 20, pidsLimit: 30 };
+      await assert.rejects(instance.update?.(wanted) ?? Promise.resolve(), (error) =>
+        isBerthError(error, 'conflict'),
+      );
+      const after = await instance.stats?.();
+      assert.deepEqual([after?.memory.limitBytes, after?.pids.limit], [before?.memory.limitBytes, 20]);
+      assert.equal((await instance.state()).state, 'running');
+    },
+  ],
+];
