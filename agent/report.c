@@ -48,6 +48,13 @@ static void add_file(struct buffer *fields, const char *key, const char *path)
     if (isdigit((unsigned char)*text)) field_add_number(fields, key, atoll(text));
 }
 
+/* A whole text, for the host to parse. */
+static void add_text(struct buffer *fields, const char *key, const char *path)
+{
+    char text[512];
+    if (read_text(path, text, sizeof text) > 0) field_add(fields, key, text);
+}
+
 void report_stats(uint32_t channel)
 {
     static char text[16384];
@@ -56,6 +63,10 @@ void report_stats(uint32_t channel)
     struct buffer fields = {0};
     add_file(&fields, "memory_usage", WORKLOAD_CGROUP "/memory.current");
     add_file(&fields, "memory_limit", WORKLOAD_CGROUP "/memory.max");
+    add_file(&fields, "memory_swap", WORKLOAD_CGROUP "/memory.swap.current");
+    add_file(&fields, "memory_peak", WORKLOAD_CGROUP "/memory.peak");
+    read_text(WORKLOAD_CGROUP "/memory.events", text, sizeof text);
+    field_add_number(&fields, "memory_oom_kills", line_value(text, "oom_kill"));
     read_text(WORKLOAD_CGROUP "/memory.stat", text, sizeof text);
     field_add_number(&fields, "memory_cache", line_value(text, "file"));
     for (size_t i = 0; i < sizeof details / sizeof *details; i++) {
@@ -72,5 +83,10 @@ void report_stats(uint32_t channel)
     read_text(WORKLOAD_CGROUP "/io.stat", text, sizeof text);
     field_add_number(&fields, "block_read", io_total(text, "rbytes="));
     field_add_number(&fields, "block_write", io_total(text, "wbytes="));
+    field_add_number(&fields, "block_reads", io_total(text, "rios="));
+    field_add_number(&fields, "block_writes", io_total(text, "wios="));
+    add_text(&fields, "pressure_cpu", WORKLOAD_CGROUP "/cpu.pressure");
+    add_text(&fields, "pressure_memory", WORKLOAD_CGROUP "/memory.pressure");
+    add_text(&fields, "pressure_io", WORKLOAD_CGROUP "/io.pressure");
     link_send_fields(FRAME_OPENED, channel, &fields);
 }

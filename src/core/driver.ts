@@ -2,6 +2,7 @@
 // unsupported, and the compiler forces the caller to look before calling. Conformance: test/conformance.
 
 import type { Readable, Writable } from 'node:stream';
+import type { InstanceStats } from './figures.ts';
 import type { EndpointSpec, StartOptions } from './network.ts';
 import type { InstanceSpec, Isolation, ProcessSpec, ResourceSpec } from './spec.ts';
 import type { ExitStatus, InstanceStatus } from './state.ts';
@@ -178,25 +179,4 @@ export interface WriteOptions {
   /** Refuse to replace a folder by a file or the reverse. */
   readonly noOverwriteDirNonDir: boolean;
   readonly copyUidGid: boolean;
-}
-
-/** Figures at one moment; absent ones are not measured by this kernel or driver. */
-export interface InstanceStats {
-  readonly readAt: string;
-  readonly memory: {
-    readonly usageBytes: number;
-    readonly limitBytes?: number;
-    readonly cacheBytes?: number;
-    readonly detail: Readonly<Record<string, number>>;
-  };
-  readonly cpu: {
-    readonly totalNs: number;
-    readonly userNs?: number;
-    readonly systemNs?: number;
-    readonly throttledNs?: number;
-    readonly throttledPeriods?: number;
-    readonly periods?: number;
-  };
-  readonly pids: { readonly current: number; readonly limit?: number };
-  readonly block?: { readonly readBytes: number; readonly writeBytes: number };
 }

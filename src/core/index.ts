@@ -6,6 +6,7 @@ export * from './capabilities.ts';
 export * from './config.ts';
 export * from './driver.ts';
 export * from './errors.ts';
+export * from './figures.ts';
 export * from './image.ts';
 export * from './network.ts';
 export * from './spec.ts';

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { InstanceStats } from '../core/index.ts';
 import { type CgroupHost, cgroupFolder, cgroupHost } from './cgroup.ts';
 import { readIfExists } from './files.ts';
+import { readNow, readPressures } from './pressure.ts';
 
 /** A version 1 limit at or above this is the kernel's way of saying none. */
 const NO_LIMIT = 2 ** 60;
@@ -22,77 +23,107 @@ export function parseFlat(text: string): Record<string, number> {
   return figures;
 }
 
-/** Bytes read and written over all devices, from blkio.throttle.io_service_bytes or io.stat. */
+/** Traffic over all devices, from blkio.throttle.io_service_bytes or io.stat. */
 export function parseBlockIo(text: string): { readBytes: number; writeBytes: number } {
-  const total = { readBytes: 0, writeBytes: 0 };
-  for (const line of text.split('\n')) {
-    const v1 = /^\d+:\d+ (Read|Write) (\d+)$/.exec(line);
-    if (v1) total[v1[1] === 'Read' ? 'readBytes' : 'writeBytes'] += Number(v1[2]);
-    total.readBytes += Number(/ rbytes=(\d+)/.exec(line)?.[1] ?? 0);
-    total.writeBytes += Number(/ wbytes=(\d+)/.exec(line)?.[1] ?? 0);
-  }
-  return total;
+  const [readBytes, writeBytes] = directions(text, 'bytes');
+  return { readBytes, writeBytes };
 }
 
-/** The group's figures now; those the kernel does not offer are absent or 0. */
-export async function readCgroupStats(path: string, host: CgroupHost = cgroupHost()): Promise<InstanceStats> {
-  const read = (controller: string) => async (file: string) => {
-    const folder = cgroupFolder(path, controller, host);
-    return folder === undefined ? undefined : readIfExists(join(folder, file));
+/** A line a device and direction in version 1, a line a device with rbytes= or rios= and so on in version 2. */
+function directions(text: string, unit: 'bytes' | 'ios'): [read: number, write: number] {
+  const totals: [number, number] = [0, 0];
+  for (const [, direction, count] of text.matchAll(/^\d+:\d+ (Read|Write) (\d+)$/gm))
+    totals[direction === 'Read' ? 0 : 1] += Number(count);
+  for (const [, direction, count] of text.matchAll(new RegExp(` ([rw])${unit}=(\\d+)`, 'g')))
+    totals[direction === 'r' ? 0 : 1] += Number(count);
+  return totals;
+}
+
+function blockFigures(bytes: string | undefined, operations: string | undefined): InstanceStats['block'] {
+  if (bytes === undefined) return undefined;
+  const counts = operations === undefined ? undefined : directions(operations, 'ios');
+  return {
+    ...parseBlockIo(bytes),
+    ...(counts === undefined ? {} : { readOperations: counts[0], writeOperations: counts[1] }),
   };
-  const [memory, cpu, pids, block] = await Promise.all([
-    host.version === 1 ? memoryV1(read('memory')) : memoryV2(read('memory')),
-    host.version === 1 ? cpuV1(read('cpuacct'), read('cpu')) : cpuV2(read('cpu')),
-    pidsOf(read('pids')),
-    host.version === 1 ? read('blkio')('blkio.throttle.io_service_bytes') : read('io')('io.stat'),
-  ]);
+}
+
+/**
+ * The group's figures now; those the kernel does not offer are absent or 0. Read at once and without waiting: these are
+ * a dozen small texts that the kernel makes up, and to hand each to another thread would cost more than reading it.
+ */
+export async function readCgroupStats(path: string, host: CgroupHost = cgroupHost()): Promise<InstanceStats> {
+  const read = (controller: string) => (file: string) => {
+    const folder = cgroupFolder(path, controller, host);
+    return folder === undefined ? undefined : readNow(join(folder, file));
+  };
+  const v1 = host.version === 1;
+  const block = v1 ? blockV1(read('blkio')) : blockV2(read('io'));
+  const pressure =
+    host.unified === undefined ? undefined : readPressures(join(host.unified, path), '.pressure');
   return {
     readAt: new Date().toISOString(),
-    memory,
-    cpu,
-    pids,
-    ...(block === undefined ? {} : { block: parseBlockIo(block) }),
+    memory: v1 ? memoryV1(read('memory')) : memoryV2(read('memory')),
+    cpu: v1 ? cpuV1(read('cpuacct'), read('cpu')) : cpuV2(read('cpu')),
+    pids: pidsOf(read('pids')),
+    ...(block === undefined ? {} : { block }),
+    ...(pressure === undefined ? {} : { pressure }),
   };
 }
 
-type Read = (file: string) => Promise<string | undefined>;
+type Read = (file: string) => string | undefined;
 
-async function memoryV1(read: Read): Promise<InstanceStats['memory']> {
-  const [usage, limit, stat] = await Promise.all(
-    ['memory.usage_in_bytes', 'memory.limit_in_bytes', 'memory.stat'].map(read),
-  );
-  const detail = parseFlat(stat ?? '');
-  const limitBytes = Number(limit ?? NO_LIMIT);
+function blockV1(read: Read): InstanceStats['block'] {
+  // With what groups below it did, where the kernel sums that up.
+  const counted = (file: string) => read(`${file}_recursive`) ?? read(file);
+  return blockFigures(counted('blkio.throttle.io_service_bytes'), counted('blkio.throttle.io_serviced'));
+}
+
+function blockV2(read: Read): InstanceStats['block'] {
+  const text = read('io.stat');
+  return blockFigures(text, text);
+}
+
+/** `{ [key]: number }`, or nothing where the kernel has no such figure. */
+function figure<K extends string>(key: K, text: string | number | undefined): { [P in K]?: number } {
+  const value = text === undefined || text === '' ? Number.NaN : Number(text);
+  return Number.isNaN(value) ? {} : ({ [key]: value } as { [P in K]: number });
+}
+
+function memoryV1(read: Read): InstanceStats['memory'] {
+  const detail = parseFlat(read('memory.stat') ?? '');
+  const limitBytes = Number(read('memory.limit_in_bytes') ?? NO_LIMIT);
   return {
-    usageBytes: Number(usage ?? 0),
+    usageBytes: Number(read('memory.usage_in_bytes') ?? 0),
     ...(limitBytes < NO_LIMIT ? { limitBytes } : {}),
     cacheBytes: detail['total_inactive_file'] ?? detail['cache'] ?? 0,
+    ...figure('swapBytes', detail['total_swap'] ?? detail['swap']),
+    ...figure('peakBytes', read('memory.max_usage_in_bytes')),
+    ...figure('oomKills', parseFlat(read('memory.oom_control') ?? '')['oom_kill']),
     detail,
   };
 }
 
-async function memoryV2(read: Read): Promise<InstanceStats['memory']> {
-  const [usage, limit, stat] = await Promise.all(['memory.current', 'memory.max', 'memory.stat'].map(read));
-  const detail = parseFlat(stat ?? '');
-  const limited = limit !== undefined && limit.trim() !== 'max';
+function memoryV2(read: Read): InstanceStats['memory'] {
+  const detail = parseFlat(read('memory.stat') ?? '');
+  const limit = read('memory.max')?.trim();
+  const limited = limit !== undefined && limit !== 'max';
   return {
-    usageBytes: Number(usage ?? 0),
+    usageBytes: Number(read('memory.current') ?? 0),
     ...(limited ? { limitBytes: Number(limit) } : {}),
     cacheBytes: detail['inactive_file'] ?? 0,
+    ...figure('swapBytes', read('memory.swap.current')),
+    ...figure('peakBytes', read('memory.peak')),
+    ...figure('oomKills', parseFlat(read('memory.events') ?? '')['oom_kill']),
     detail,
   };
 }
 
-async function cpuV1(readAccount: Read, read: Read): Promise<InstanceStats['cpu']> {
-  const [usage, split, stat] = await Promise.all([
-    readAccount('cpuacct.usage'),
-    readAccount('cpuacct.stat'),
-    read('cpu.stat'),
-  ]);
-  const parts = parseFlat(split ?? '');
-  const throttling = parseFlat(stat ?? '');
+function cpuV1(readAccount: Read, read: Read): InstanceStats['cpu'] {
+  const parts = parseFlat(readAccount('cpuacct.stat') ?? '');
+  const throttling = parseFlat(read('cpu.stat') ?? '');
   return {
-    totalNs: Number(usage ?? 0),
+    totalNs: Number(readAccount('cpuacct.usage') ?? 0),
     userNs: (parts['user'] ?? 0) * NS_PER_TICK,
     systemNs: (parts['system'] ?? 0) * NS_PER_TICK,
     throttledNs: throttling['throttled_time'] ?? 0,
@@ -101,8 +132,8 @@ async function cpuV1(readAccount: Read, read: Read): Promise<InstanceStats['cpu'
   };
 }
 
-async function cpuV2(read: Read): Promise<InstanceStats['cpu']> {
-  const stat = parseFlat((await read('cpu.stat')) ?? '');
+function cpuV2(read: Read): InstanceStats['cpu'] {
+  const stat = parseFlat(read('cpu.stat') ?? '');
   return {
     totalNs: (stat['usage_usec'] ?? 0) * 1000,
     userNs: (stat['user_usec'] ?? 0) * 1000,
@@ -113,10 +144,10 @@ async function cpuV2(read: Read): Promise<InstanceStats['cpu']> {
   };
 }
 
-async function pidsOf(read: Read): Promise<InstanceStats['pids']> {
-  const [current, max] = await Promise.all([read('pids.current'), read('pids.max')]);
+function pidsOf(read: Read): InstanceStats['pids'] {
+  const max = read('pids.max');
   const limited = max !== undefined && max.trim() !== 'max';
-  return { current: Number(current ?? 0), ...(limited ? { limit: Number(max) } : {}) };
+  return { current: Number(read('pids.current') ?? 0), ...(limited ? { limit: Number(max) } : {}) };
 }
 
 /** How many processes the kernel has killed for want of memory in the group (and, on version 2, below it). */

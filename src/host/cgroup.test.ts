@@ -5,6 +5,7 @@ import { formerLine, liftedDevices } from './cgroup-devices.ts';
 import { cgroupWrites } from './cgroup-limits.ts';
 import { parseBlockIo, parseFlat } from './cgroup-stats.ts';
 import { cpuWeight } from './cgroup-write.ts';
+import { parsePressure, readPressures, toPressures } from './pressure.ts';
 
 const V1 = [
   '30 24 0:26 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755',
@@ -124,5 +125,23 @@ describe('figures', () => {
       readBytes: 7,
       writeBytes: 7,
     });
+  });
+});
+
+describe('pressure', () => {
+  const text =
+    'some avg10=1.50 avg60=0.20 avg300=0.00 total=123\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=7\n';
+  it('is read with and without a line for all', () => {
+    const some = { avg10: 1.5, avg60: 0.2, avg300: 0, totalUs: 123 };
+    assert.deepEqual(parsePressure(text), { some, full: { avg10: 0, avg60: 0, avg300: 0, totalUs: 7 } });
+    assert.deepEqual(parsePressure(text.split('\n')[0] ?? ''), { some });
+  });
+  it('is absent where the kernel says nothing', () => {
+    assert.equal(parsePressure(''), undefined);
+    assert.equal(
+      toPressures(() => undefined),
+      undefined,
+    );
+    assert.equal(readPressures('/nonexistent'), undefined);
   });
 });

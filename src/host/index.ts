@@ -12,4 +12,5 @@ export * from './cgroup-write.ts';
 export * from './files.ts';
 export * from './lock.ts';
 export * from './nft.ts';
+export * from './pressure.ts';
 export * from './process.ts';

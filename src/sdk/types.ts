@@ -175,6 +175,8 @@ export interface StatsSample {
   pids_stats: { current?: number; limit?: number };
   blkio_stats: { io_service_bytes_recursive?: { op: string; value: number }[] | null };
   networks?: Record<string, { rx_bytes: number; tx_bytes: number }>;
+  /** Only where the kernel measures it: stall times of the workload, by what it wanted. */
+  pressure_stats?: Partial<Record<'cpu' | 'memory' | 'io', { some: { avg10: number; totalUs: number } }>>;
 }
 
 export interface PathStat {

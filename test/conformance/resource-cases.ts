@@ -76,6 +76,13 @@ export const resourceCases: readonly Case[] = [
       assert.ok(second.cpu.totalNs > first.cpu.totalNs);
       assert.ok(second.memory.usageBytes > 0);
       assert.ok(second.pids.current >= 1);
+      const { block, memory, pressure } = second;
+      assert.ok(
+        block !== undefined && block.readOperations !== undefined && block.writeOperations !== undefined,
+      );
+      assert.ok((memory.peakBytes ?? 0) >= memory.usageBytes / 2 && memory.oomKills === 0);
+      // The guest's kernel measures it; a host's may not.
+      if (pressure !== undefined) assert.deepEqual(Object.keys(pressure), ['cpu', 'memory', 'io']);
     },
   ],
   [

@@ -18,6 +18,7 @@ const HEADINGS = {
   NetIO: 'NET I/O',
   BlockIO: 'BLOCK I/O',
   PIDs: 'PIDS',
+  Pressure: 'PRESSURE',
 } as const;
 
 export const command = defineCommand({
@@ -131,7 +132,14 @@ function row(sample: StatsSample, whole: boolean) {
     NetIO: `${decimalSize(nets.reduce((sum, net) => sum + net.rx_bytes, 0))} / ${decimalSize(nets.reduce((sum, net) => sum + net.tx_bytes, 0))}`,
     BlockIO: `${decimalSize(block('read'))} / ${decimalSize(block('write'))}`,
     PIDs: String(sample.pids_stats?.current ?? 0),
+    Pressure: pressure(sample),
   };
+}
+
+/** How much of the last ten seconds something in it waited, for what; `--` where the kernel does not tell. */
+function pressure({ pressure_stats: stalls = {} }: StatsSample): string {
+  const parts = Object.entries(stalls).map(([name, { some }]) => `${name} ${some.avg10.toFixed(1)}%`);
+  return parts.join(', ') || '--';
 }
 
 /** Docker's formula: the workload's share of all CPU time that passed, times the number of CPUs. */

@@ -12,7 +12,7 @@ import {
 } from '../../core/index.ts';
 import { FRAME } from '../../formats/frames.ts';
 import { type Fields, failure, field, type ShimClient } from '../../guest/index.ts';
-import { readCgroupStats } from '../../host/index.ts';
+import { readCgroupStats, toPressures } from '../../host/index.ts';
 import { memoryBytes, processFields } from './config.ts';
 
 /** The guest's refusal to execute a command, in Docker's words: they are what clients look for. */
@@ -60,23 +60,35 @@ export async function readStats(client: ShimClient, spec: InstanceSpec): Promise
 
 function merge(guest: Fields, host: InstanceStats, limitBytes: number): InstanceStats {
   const number = (key: string) => Number(field(guest, key) ?? 0);
+  const measured = <K extends string>(name: K, key: string) =>
+    (number(key) < 0 || field(guest, key) === undefined ? {} : { [name]: number(key) }) as {
+      [P in K]?: number;
+    };
   const detail = [...guest.keys()]
     .filter((key) => key.startsWith('memory.'))
     .map((key) => [key.slice('memory.'.length), number(key)] as const);
+  const pressure = toPressures((name) => field(guest, `pressure_${name}`));
   return {
     readAt: host.readAt,
     memory: {
       usageBytes: number('memory_usage'),
       limitBytes,
-      cacheBytes: number('memory_cache'),
+      // What can be given back at once, as for a container.
+      cacheBytes: Math.max(0, number('memory.inactive_file')),
+      ...measured('swapBytes', 'memory_swap'),
+      ...measured('peakBytes', 'memory_peak'),
+      ...measured('oomKills', 'memory_oom_kills'),
       detail: Object.fromEntries(detail),
     },
     cpu: host.cpu,
-    pids: {
-      current: number('pids'),
-      ...(field(guest, 'pids_limit') === undefined ? {} : { limit: number('pids_limit') }),
+    pids: { current: number('pids'), ...measured('limit', 'pids_limit') },
+    block: {
+      readBytes: number('block_read'),
+      writeBytes: number('block_write'),
+      ...measured('readOperations', 'block_reads'),
+      ...measured('writeOperations', 'block_writes'),
     },
-    block: { readBytes: number('block_read'), writeBytes: number('block_write') },
+    ...(pressure === undefined ? {} : { pressure }),
   };
 }
 

@@ -35,6 +35,8 @@ export function toStatsJson(
     name: `/${context.name}`,
     id: context.id,
     networks: {},
+    // Not Docker's; only where the kernel measures it.
+    ...(sample?.stats.pressure === undefined ? {} : { pressure_stats: sample.stats.pressure }),
   };
 }
 
@@ -62,6 +64,7 @@ function toCpu(sample: Sample | undefined, cpus: number) {
 function toMemory({ memory }: InstanceStats, hostMemoryBytes: number) {
   return {
     usage: memory.usageBytes,
+    ...(memory.peakBytes === undefined ? {} : { max_usage: memory.peakBytes }),
     // Clients subtract the first of these that they know: cgroup v1's name, then v2's.
     stats: {
       ...(memory.cacheBytes === undefined
@@ -75,11 +78,16 @@ function toMemory({ memory }: InstanceStats, hostMemoryBytes: number) {
 
 function toBlock(stats: InstanceStats | undefined) {
   const block = stats?.block;
-  const entry = (op: string, value: number) => ({ major: 0, minor: 0, op, value });
+  const entries = (read: number | undefined, write: number | undefined) =>
+    read === undefined || write === undefined
+      ? []
+      : [
+          { major: 0, minor: 0, op: 'read', value: read },
+          { major: 0, minor: 0, op: 'write', value: write },
+        ];
   return {
-    io_service_bytes_recursive:
-      block === undefined ? [] : [entry('read', block.readBytes), entry('write', block.writeBytes)],
-    io_serviced_recursive: null,
+    io_service_bytes_recursive: entries(block?.readBytes, block?.writeBytes),
+    io_serviced_recursive: entries(block?.readOperations, block?.writeOperations),
     io_queue_recursive: null,
     io_service_time_recursive: null,
     io_wait_time_recursive: null,
