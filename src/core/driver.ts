@@ -2,7 +2,7 @@
 // unsupported, and the compiler forces the caller to look before calling. Conformance: test/conformance.
 
 import type { Readable, Writable } from 'node:stream';
-import type { InstanceStats } from './figures.ts';
+import type { DriverFigures, InstanceStats } from './figures.ts';
 import type { EndpointSpec, StartOptions } from './network.ts';
 import type { InstanceSpec, Isolation, ProcessSpec, ResourceSpec } from './spec.ts';
 import type { ExitStatus, InstanceStatus } from './state.ts';
@@ -30,6 +30,8 @@ export interface Driver {
   readonly restore?: (spec: InstanceSpec, origin: Origin) => Promise<Instance>;
   /** Opens what `Checkpointing.save` wrote; fails with `unavailable` when it is damaged or from another machine. */
   readonly openCheckpoint?: (dir: string) => Promise<Origin>;
+  /** Counters, as they are now. Absent: it keeps nothing ready. */
+  readonly figures?: () => DriverFigures;
   /** Takes over what an earlier daemon made from this spec, whatever state it is in by now. */
   adopt(spec: InstanceSpec): Promise<Instance>;
   /** Ends what it keeps for later starts and resolves when that is gone; instances live on. Nothing is called afterwards. */

@@ -49,3 +49,17 @@ export interface InstanceStats {
   /** Of the workload itself: for a VM, as its guest's kernel sees it. */
   readonly pressure?: Pressures;
 }
+
+/** What a driver keeps ready so that starts are quick, and how that went since the daemon began. */
+export interface DriverFigures {
+  /** Instances that wait to be taken over by a start; taken over so far, and looked for in vain. */
+  readonly waiting: number;
+  readonly hits: number;
+  readonly misses: number;
+  /** What instances are copied from, and the memory that holds. */
+  readonly templates: number;
+  readonly templateBytes: number;
+  /** Starts by copying, one that waited included, and all others. */
+  readonly forked: number;
+  readonly booted: number;
+}

@@ -7,6 +7,7 @@ import type {
   AttachOptions,
   BerthEvent,
   CommitOptions,
+  DriverFigures,
   DriverProbe,
   ExitStatus,
   FileChange,
@@ -28,6 +29,7 @@ import type {
   WriteOptions,
 } from '../core/index.ts';
 import type { CreateNetworkOptions } from '../network/index.ts';
+import type { StartFigures } from './figures/starts.ts';
 
 export interface Workloads {
   /** `name` absent: a readable random one. Warnings are sentences for people. */
@@ -230,6 +232,11 @@ export interface Events {
   }): AsyncIterable<BerthEvent>;
 }
 
+/** Counters since this daemon began, and what drivers keep ready. */
+export type EngineFigures = Readonly<
+  Record<Isolation, { readonly starts: StartFigures; readonly kept?: DriverFigures }>
+>;
+
 export interface Engine {
   readonly workloads: Workloads;
   readonly execs: Execs;
@@ -241,6 +248,7 @@ export interface Engine {
   readonly imagesInUse: ImagesInUse;
   /** Probes of every driver, which remember what they found usable; facts such as counters are those of now. */
   probes(): Promise<Readonly<Record<Isolation, DriverProbe>>>;
+  figures(): EngineFigures;
   /** Lets go of every instance without touching it and stops timers; workloads live on. */
   close(): Promise<void>;
 }

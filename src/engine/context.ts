@@ -4,6 +4,7 @@ import type { Config, Driver, ImageStore, Isolation } from '../core/index.ts';
 import type { Networking } from '../network/index.ts';
 import type { VolumeStore } from '../volumes/index.ts';
 import type { EventLog } from './events.ts';
+import type { StartCounter } from './figures/starts.ts';
 import type { Registry } from './registry.ts';
 import type { Trash } from './trash.ts';
 
@@ -19,6 +20,7 @@ export interface EngineContext {
   readonly config: () => Config;
   readonly registry: Registry;
   readonly trash: Trash;
+  readonly starts: StartCounter;
   /** Aborted when the engine lets go: nothing may be started or written from then on. */
   readonly closing: AbortSignal;
   /** For what nobody waits for and nobody else can be told of. */

@@ -17,12 +17,13 @@ import { removeCgroup } from '../host/index.ts';
 import { openNetworking } from '../network/index.ts';
 import { VolumeStore } from '../volumes/index.ts';
 import { adoptAll } from './adoption.ts';
-import type { Engine } from './api.ts';
+import type { Engine, EngineFigures } from './api.ts';
 import { CheckpointTable } from './checkpoints/table.ts';
 import type { EngineContext } from './context.ts';
 import { cgroupParentOf } from './creation.ts';
 import { EventLog } from './events.ts';
 import { ExecTable } from './execs.ts';
+import { StartCounter } from './figures/starts.ts';
 import { NetworkTable } from './networks/table.ts';
 import { Registry } from './registry.ts';
 import { Trash } from './trash.ts';
@@ -71,6 +72,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     events: ctx.events,
     imagesInUse: () => merged(ctx.registry.imagesInUse(), checkpoints.imagesInUse()),
     probes: () => probeAll(ctx),
+    figures: () => countAll(ctx),
     close: async () => {
       closing.abort();
       letGo(ctx);
@@ -127,6 +129,7 @@ async function openContext(
     config: options.config ?? (() => DEFAULT_CONFIG),
     registry,
     trash,
+    starts: new StartCounter(),
     closing,
     log,
     background,
@@ -138,6 +141,14 @@ async function probeAll(ctx: EngineContext): Promise<Readonly<Record<Isolation, 
   const probe = async (name: Isolation) => (await ctx.drivers.get(name)?.probe()) ?? NO_DRIVER;
   const [container, vm] = await Promise.all([probe('container'), probe('vm')]);
   return { container, vm };
+}
+
+function countAll(ctx: EngineContext): EngineFigures {
+  const of = (name: Isolation) => {
+    const kept = ctx.drivers.get(name)?.figures?.();
+    return { starts: ctx.starts.figures(name), ...(kept === undefined ? {} : { kept }) };
+  };
+  return { container: of('container'), vm: of('vm') };
 }
 
 function letGo(ctx: EngineContext): void {

@@ -8,3 +8,4 @@
 export * from './api.ts';
 export { ConfigStore } from './config.ts';
 export * from './engine.ts';
+export * from './figures/starts.ts';

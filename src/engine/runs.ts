@@ -25,10 +25,11 @@ export async function launch(ctx: EngineContext, workload: Workload): Promise<vo
   const instance = workload.requireInstance();
   try {
     const network = await enterNetworks(ctx, workload);
-    await instance.start({
+    const options = {
       ...(network === undefined ? {} : { network }),
       ...(workload.nextSize === undefined ? {} : { size: workload.nextSize }),
-    });
+    };
+    await ctx.starts.count(workload.record.spec.isolation, () => instance.start(options));
   } catch (error) {
     await startFailed(ctx, workload, error);
     throw error;

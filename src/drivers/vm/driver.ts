@@ -8,6 +8,7 @@ import {
   type Config,
   DEFAULT_CONFIG,
   type Driver,
+  type DriverFigures,
   type DriverProbe,
   type Instance,
   type InstanceSpec,
@@ -113,6 +114,10 @@ class VmDriver implements Driver {
       () => {},
       () => {},
     );
+  }
+
+  figures(): DriverFigures {
+    return { ...this.#pool.figures(), ...this.#templates.figures() };
   }
 
   async probe(): Promise<DriverProbe> {

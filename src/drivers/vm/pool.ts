@@ -3,7 +3,7 @@
 
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Config, InstanceSpec } from '../../core/index.ts';
+import type { Config, DriverFigures, InstanceSpec } from '../../core/index.ts';
 import type { ShimClient } from '../../guest/index.ts';
 import { readIfExists, type StreamChild, spawnStream } from '../../host/index.ts';
 import type { FieldRecord } from './config.ts';
@@ -74,9 +74,14 @@ export class Pool {
     this.#disks = disks;
   }
 
-  facts(): Record<string, string> {
+  figures(): Pick<DriverFigures, 'waiting' | 'hits' | 'misses'> {
     const waiting = [...this.#kinds.values()].reduce((sum, kind) => sum + kind.waiting.length, 0);
-    return { pool: `${waiting} waiting, ${this.#hits} hits, ${this.#misses} misses` };
+    return { waiting, hits: this.#hits, misses: this.#misses };
+  }
+
+  facts(): Record<string, string> {
+    const { waiting, hits, misses } = this.figures();
+    return { pool: `${waiting} waiting, ${hits} hits, ${misses} misses` };
   }
 
   /** What nobody may ever want goes first when the host needs memory. */

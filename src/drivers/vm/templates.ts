@@ -3,7 +3,7 @@
 
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BerthError, errorMessage } from '../../core/index.ts';
+import { BerthError, type DriverFigures, errorMessage } from '../../core/index.ts';
 import { field, type ShimClient } from '../../guest/index.ts';
 import { readIfExists } from '../../host/index.ts';
 import { type MachineFiles, type MachineShape, type TemplateFiles, templateFields } from './config.ts';
@@ -104,6 +104,16 @@ export class Templates {
     this.#lastFailure = failure;
     const template = this.#ready.get(keyOf(wish));
     if (template !== undefined) this.#drop(template);
+  }
+
+  figures(): Omit<DriverFigures, 'waiting' | 'hits' | 'misses'> {
+    const ready = [...this.#ready.values()];
+    return {
+      templates: ready.length,
+      templateBytes: ready.reduce((sum, { heldBytes }) => sum + heldBytes, 0),
+      forked: this.#forks,
+      booted: this.#boots,
+    };
   }
 
   facts(): Record<string, string> {

@@ -14,6 +14,7 @@ import { eventRoutes } from './events.ts';
 import { execRoutes } from './execs.ts';
 import { imageTransferRoutes } from './image-transfer.ts';
 import { imageRoutes } from './images.ts';
+import { metricsRoutes } from './metrics.ts';
 import { networkRoutes } from './networks.ts';
 import type { Services } from './services.ts';
 import { systemRoutes } from './system.ts';
@@ -24,6 +25,7 @@ export type { Services } from './services.ts';
 export function allRoutes(services: Services): readonly Route[] {
   return [
     ...systemRoutes(services),
+    ...metricsRoutes(services),
     ...containerRoutes(services),
     ...containerLifeRoutes(services),
     ...containerStreamRoutes(services),
