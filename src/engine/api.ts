@@ -204,6 +204,8 @@ export interface Volumes {
   /** Removes what no workload uses: the anonymous ones, or all. */
   prune(options: {
     readonly all: boolean;
+    /** Spares the others; absent: none. */
+    readonly matches?: (volume: Volume) => boolean;
   }): Promise<{ readonly removed: readonly string[]; readonly reclaimedBytes: number }>;
   usageBytes(name: string): Promise<number>;
 }

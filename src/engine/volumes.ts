@@ -35,11 +35,14 @@ export class VolumeTable implements Volumes {
 
   async prune(options: {
     readonly all: boolean;
+    readonly matches?: (volume: Volume) => boolean;
   }): Promise<{ readonly removed: readonly string[]; readonly reclaimedBytes: number }> {
     const removed: string[] = [];
     let reclaimedBytes = 0;
-    for (const { name, anonymous } of this.list()) {
+    for (const volume of this.list()) {
+      const { name, anonymous } = volume;
       if (!(anonymous || options.all) || this.#ctx.registry.usersOf(name).length > 0) continue;
+      if (options.matches?.(volume) === false) continue;
       const bytes = await this.usageBytes(name);
       // A workload may have come to use it while it was measured.
       if (this.#ctx.registry.usersOf(name).length > 0) continue;

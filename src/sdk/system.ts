@@ -39,8 +39,11 @@ export class System {
     return this.#http.json('GET', '/berth/v1/probes');
   }
 
-  diskUsage(): Promise<DiskUsageAnswer> {
-    return this.#http.json('GET', '/system/df');
+  /** `type`: only this part, the others stay null. */
+  diskUsage(
+    options: { type?: 'image' | 'container' | 'volume' | 'build-cache' } = {},
+  ): Promise<DiskUsageAnswer> {
+    return this.#http.json('GET', '/system/df', { query: { type: options.type } });
   }
 
   async *events(

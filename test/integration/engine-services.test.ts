@@ -106,6 +106,13 @@ test('volumes are made for mounts, known by their users, and go with the workloa
   assert.deepEqual((await volumes.prune({ all: true })).removed, ['data']);
 });
 
+test('prune spares the volumes that the caller does', async (t) => {
+  const { volumes } = (await engineFixture(t)).engine;
+  for (const name of ['kept', 'gone']) await volumes.create({ name, labels: { [name]: '' } });
+  const { removed } = await volumes.prune({ all: true, matches: ({ labels }) => !('kept' in labels) });
+  assert.deepEqual(removed, ['gone']);
+});
+
 test('a bind of what is missing is refused by --mount and made by -v', async (t) => {
   const { engine, root } = await engineFixture(t);
   const source = join(root, 'missing');

@@ -2,7 +2,7 @@
 
 import { BerthError } from '../../core/index.ts';
 import type { Volume } from '../../engine/api.ts';
-import { booleanFilter, Fields, given, matchesLabels, readFilters } from '../../wire/index.ts';
+import { booleanFilter, Fields, type Filters, given, matchesLabels, readFilters } from '../../wire/index.ts';
 import { readJson } from '../http/body.ts';
 import type { Call } from '../http/call.ts';
 import { sendEmpty, sendJson } from '../http/respond.ts';
@@ -10,7 +10,7 @@ import type { Route } from '../http/router.ts';
 import type { Services } from './services.ts';
 
 const LIST_FILTERS = ['name', 'label', 'dangling', 'driver'];
-const PRUNE_FILTERS = ['all'];
+const PRUNE_FILTERS = ['all', 'label', 'label!'];
 
 export function volumeRoutes(services: Services): readonly Route[] {
   const { volumes } = services.engine;
@@ -38,12 +38,24 @@ export function toVolumeJson({ name, mountpoint, createdAt, labels, anonymous }:
   return {
     CreatedAt: createdAt,
     Driver: 'local',
-    Labels: anonymous ? { 'com.docker.volume.anonymous': '', ...labels } : orNull(labels),
+    Labels: orNull(shownLabels({ labels, anonymous })),
     Mountpoint: mountpoint,
     Name: name,
     Options: null,
     Scope: 'local',
   };
+}
+
+function shownLabels({ labels, anonymous }: Pick<Volume, 'labels' | 'anonymous'>): Volume['labels'] {
+  return anonymous ? { 'com.docker.volume.anonymous': '', ...labels } : labels;
+}
+
+function matchesLabelFilters(filters: Filters, volume: Volume): boolean {
+  const labels = shownLabels(volume);
+  return (
+    matchesLabels(filters.get('label') ?? [], labels) &&
+    !(filters.get('label!') ?? []).some((entry) => matchesLabels([entry], labels))
+  );
 }
 
 function orNull(labels: Volume['labels']): Volume['labels'] | null {
@@ -70,7 +82,7 @@ function list(services: Services, call: Call): void {
       (volume) =>
         (names === undefined || names.some((name) => volume.name.includes(name))) &&
         (drivers === undefined || drivers.includes('local')) &&
-        matchesLabels(filters.get('label') ?? [], volume.labels) &&
+        matchesLabelFilters(filters, volume) &&
         (dangling === undefined || dangling !== uses.has(volume.name)),
     );
   sendJson(call, { Volumes: found.map(toVolumeJson), Warnings: null });
@@ -95,6 +107,9 @@ async function prune({ engine }: Services, call: Call): Promise<void> {
   const filters = readFilters(call.query.get('filters'), PRUNE_FILTERS);
   // Before API 1.42 Docker removed named volumes as well.
   const all = booleanFilter(filters, 'all') ?? !call.atLeast('1.42');
-  const { removed, reclaimedBytes } = await engine.volumes.prune({ all });
+  const { removed, reclaimedBytes } = await engine.volumes.prune({
+    all,
+    matches: (volume) => matchesLabelFilters(filters, volume),
+  });
   sendJson(call, { VolumesDeleted: removed.length === 0 ? null : removed, SpaceReclaimed: reclaimedBytes });
 }
