@@ -73,8 +73,9 @@ export class ShimConnection {
   #queue: Frame[] = [];
   #onFrame: OnFrame | undefined;
   #held = false;
+  #emptied: (() => void) | undefined;
   #error: Error | undefined;
-  /** Resolves when the other end has gone or `close` was called, after the last frame was received. Never rejects. */
+  /** Resolves when the other end has gone or `close` was called; frames may still be held back. Never rejects. */
   readonly closed: Promise<void>;
 
   constructor(socket: Socket) {
@@ -113,9 +114,18 @@ export class ShimConnection {
   #deliver(): void {
     while (this.#onFrame !== undefined && !this.#held) {
       const frame = this.#queue.shift();
-      if (frame === undefined) return;
+      if (frame === undefined) break;
       if (!this.#onFrame(frame)) this.hold();
     }
+    if (this.#queue.length === 0) this.#emptied?.();
+  }
+
+  /** Resolves when no frame is held back any more: who reads slowly may still be reading when the other end has gone. */
+  emptied(): Promise<void> {
+    if (this.#queue.length === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#emptied = resolve;
+    });
   }
 
   /** Takes over all frames from now on, those that wait included. */

@@ -144,7 +144,8 @@ function outputOf(connection: ShimConnection, release: () => void): Readable {
     if (frame.type === FRAME.fail) stream.destroy(failure(frame.payload));
     return true;
   });
-  void connection.closed.then(() => {
+  const over = connection.closed.then(() => connection.emptied());
+  void over.then(() => {
     if (!ended) stream.destroy(new BerthError('unavailable', 'the supervisor ended during the transfer'));
   });
   return stream;

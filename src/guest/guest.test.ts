@@ -9,7 +9,7 @@ import { BerthError, isBerthError } from '../core/index.ts';
 import { encodeFields, encodeFrame, FRAME, type Frame, FrameDecoder } from '../formats/frames.ts';
 import { connectShim, field } from './connection.ts';
 import { readExit } from './exit.ts';
-import { parseChanges } from './files.ts';
+import { parseChanges, ShimFiles } from './files.ts';
 import { ShimProcessIo } from './process-io.ts';
 import { ShimClient } from './shim-client.ts';
 
@@ -74,6 +74,22 @@ describe('a connection to a shim', () => {
     await connection.request('state');
     connection.close();
     local.close();
+  });
+});
+
+describe('files over a connection', () => {
+  it('loses nothing to a reader slower than the shim, which has gone by then', async () => {
+    const part = Buffer.alloc(20_000, 1);
+    answer = (_, socket) => {
+      const parts = Array.from({ length: 5 }, () => encodeFrame(FRAME.stdout, part));
+      socket.end(Buffer.concat([encodeFrame(FRAME.opened), ...parts, encodeFrame(FRAME.exit)]));
+    };
+    const connection = await connectShim(dir);
+    const owner = () => Promise.resolve({ uid: 0, gid: 0 });
+    const files = new ShimFiles({ open: async () => ({ connection, release: () => {} }), owner });
+    const stream = await files.read('/');
+    await connection.closed;
+    assert.equal((await buffer(stream)).length, 100_000);
   });
 });
 
