@@ -119,6 +119,8 @@ static void start(const struct fields *request)
 {
     if (broken) return main_failed("internal", 0, broken);
     if (write_files(request) < 0) return main_failed("internal", 0, strerror(errno));
+    const char *problem = mounts_sources(request);
+    if (problem) return main_failed("invalid-argument", 0, problem);
     streams = (struct streams){.output = output, .blocked = blocked, .input_ready = input_ready};
     launch = (struct launch){.io = &streams, .arguments = {"run"}, .started = started, .failed = failed};
     if (launch_process(&launch, options.has_stdin, options.tty) < 0) main_failed("internal", 0, strerror(errno));
@@ -128,10 +130,12 @@ static void hold(const struct fields *request)
 {
     size_t cursor = 0;
     if (broken) return main_failed("internal", 0, broken);
+    const char *problem = mounts_sources(request);
+    if (problem) return main_failed("invalid-argument", 0, problem);
     for (const char *source; (source = fields_next(request, "mount", &cursor));) {
         const char *target = fields_next(request, "mount", &cursor);
         const char *mode = fields_next(request, "mount", &cursor);
-        const char *problem = mode ? mounts_bind(source, target, !strcmp(mode, "ro")) : "incomplete mount";
+        problem = mode ? mounts_bind(source, target, !strcmp(mode, "ro")) : "incomplete mount";
         if (problem) return main_failed("internal", 0, problem);
     }
     main_held();
@@ -160,6 +164,7 @@ static void cleanup(void)
     files_stop();
     cgroups_kill();
     cgroups_remove();
+    mounts_release();
 }
 
 const struct backend container_backend = {

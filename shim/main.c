@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "backend.h"
+#include "image.h"
 #include "init.h"
 #include "pressure.h"
 #include "probe.h"
@@ -75,6 +76,7 @@ int main(int argc, char **argv)
     if (!strcmp(slash ? slash + 1 : argv[0], "docker-init")) return init_main(argc, argv);
     if (argc > 1 && !strcmp(argv[1], "probe")) return probe_main(argc, argv);
     if (argc > 1 && !strcmp(argv[1], "pressure")) return pressure_main(argc, argv);
+    if (argc > 1 && !strcmp(argv[1], "inside")) return inside_main(argc, argv);
     const struct backend *backend = NULL;
     for (size_t i = 0; argc > 1 && i < sizeof backends / sizeof *backends; i++)
         if (!strcmp(backends[i]->name, argv[1])) backend = backends[i];

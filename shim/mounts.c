@@ -3,12 +3,14 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "container.h"
+#include "image.h"
 #include "resolve.h"
 
 static char problem[1024];
@@ -82,6 +84,39 @@ const char *mounts_prepare(void)
     if (mount_run() < 0) return failed("cannot mount the supervisor's folder");
     if (mount_rootfs() < 0) return failed("cannot mount the root file system (overlay)");
     return NULL;
+}
+
+static int sources;
+
+const char *mounts_sources(const struct fields *request)
+{
+    static int done;
+    size_t cursor = 0;
+    char path[64];
+    for (const char *number; !done && (number = fields_next(request, "source", &cursor));) {
+        const char *image = fields_next(request, "source", &cursor), *root = fields_next(request, "source", &cursor);
+        const char *subpath = fields_next(request, "source", &cursor);
+        if (!subpath) return "incomplete source";
+        snprintf(path, sizeof path, "run/source.%d", atoi(number));
+        sources = atoi(number) + 1;
+        if (source_bind("run/image", image, root, subpath, path) == 0) continue;
+        snprintf(problem, sizeof problem, "cannot mount %s%s%s: %s", *subpath ? subpath : *image ? image : root,
+                 *subpath ? " of the volume " : "", *subpath ? root : "", strerror(errno));
+        return problem;
+    }
+    done = 1;
+    return NULL;
+}
+
+void mounts_release(void)
+{
+    char path[64];
+    if (!sources) return;
+    umount2("rootfs", MNT_DETACH);
+    for (int i = 0; i < sources; i++) {
+        snprintf(path, sizeof path, "run/source.%d", i);
+        umount2(path, MNT_DETACH);
+    }
 }
 
 static int make_target(int root, const char *target, int is_folder)

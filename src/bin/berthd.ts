@@ -32,7 +32,7 @@ const status = await runDaemon({ ...settings, version: VERSION }, async (log) =>
       config: () => config.get(),
     }),
   ];
-  engine = await openEngine({ root, images, drivers, config: () => config.get(), log });
+  engine = await openEngine({ root, images, drivers, shimPath, config: () => config.get(), log });
   const compare = createCompare({ engine, images, benchPath: program('berth-bench'), stateDir: root });
   return { engine, images, compare, config };
 });

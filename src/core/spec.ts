@@ -30,6 +30,10 @@ export type MountSpec =
       readonly target: string;
       readonly readonly: boolean;
       readonly propagation: 'rprivate' | 'private' | 'rshared' | 'shared' | 'rslave' | 'slave';
+      /** Of a volume with a size limit: the file that its content lies in; `source` only names it then. */
+      readonly image?: string;
+      /** Of a volume: only this part, in which no link leads out of the volume, looked up at each start. */
+      readonly subpath?: string;
       /** For the engine: make a folder of an absent source (`docker run -v`) instead of refusing it (`--mount`). */
       readonly createSource?: boolean;
     }

@@ -28,6 +28,8 @@ export interface VolumeMount {
   readonly target: string;
   readonly readonly: boolean;
   readonly noCopy: boolean;
+  /** Only this part of the volume: a relative path of what is there when the workload starts. */
+  readonly subpath?: string;
 }
 
 /** What a client asked for: overrides are absent where the image's own value is to be used. */

@@ -190,13 +190,23 @@ export interface Volume {
   readonly createdAt: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly anonymous: boolean;
+  /** As asked for, for people. */
+  readonly options: Readonly<Record<string, string>>;
+  /** It holds no more; absent: as much as the disk. */
+  readonly sizeBytes?: number;
+}
+
+export interface NewVolume {
+  /** Absent: a random one. */
+  readonly name?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly options?: Readonly<Record<string, string>>;
+  readonly sizeBytes?: number;
 }
 
 export interface Volumes {
-  create(options: {
-    readonly name?: string;
-    readonly labels?: Readonly<Record<string, string>>;
-  }): Promise<Volume>;
+  /** An existing one of that name is returned; fails with `conflict` when another size was asked for. */
+  create(wish: NewVolume): Promise<Volume>;
   get(name: string): Volume;
   list(): readonly Volume[];
   /** Fails with `conflict` naming the workloads that use it. */

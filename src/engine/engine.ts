@@ -37,6 +37,8 @@ export interface EngineOptions {
   readonly drivers: readonly Driver[];
   /** Settings of the moment; default: what nobody changed. */
   readonly config?: () => Config;
+  /** berth-shim; without it volumes can have no size limit. */
+  readonly shimPath?: string;
   /** For what cannot be told to a client. Default: standard error. */
   readonly log?: (line: string) => void;
 }
@@ -108,6 +110,7 @@ async function openContext(
     root: join(root, 'volumes'),
     users: (name) => registry.usersOf(name),
     discard: (folder) => trash.discard(folder),
+    ...(options.shimPath === undefined ? {} : { shimPath: options.shimPath }),
     log,
   });
   const background = (what: string, work: () => Promise<void>) => {

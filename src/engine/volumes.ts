@@ -1,6 +1,6 @@
 // The engine's face for volumes: the store, and events of what happens in it.
 
-import type { Volume, Volumes } from './api.ts';
+import type { NewVolume, Volume, Volumes } from './api.ts';
 import type { EngineContext } from './context.ts';
 import { volumeEvent } from './removal.ts';
 
@@ -11,11 +11,8 @@ export class VolumeTable implements Volumes {
     this.#ctx = ctx;
   }
 
-  async create(options: {
-    readonly name?: string;
-    readonly labels?: Readonly<Record<string, string>>;
-  }): Promise<Volume> {
-    const { volume, created } = await this.#ctx.volumes.create(options);
+  async create(wish: NewVolume): Promise<Volume> {
+    const { volume, created } = await this.#ctx.volumes.create(wish);
     if (created) this.#ctx.events.publish(volumeEvent('create', volume.name));
     return volume;
   }

@@ -66,11 +66,14 @@ export class Volumes {
     name?: string;
     labels?: Record<string, string>;
     driver?: string;
+    /** `size`: the most it may hold, e.g. 1G. */
+    options?: Record<string, string>;
   }): Promise<VolumeDetails> {
     const json = {
       Name: options.name ?? '',
       Driver: options.driver ?? 'local',
       Labels: options.labels ?? {},
+      DriverOpts: options.options ?? {},
     };
     return this.#http.json('POST', '/volumes/create', { json });
   }

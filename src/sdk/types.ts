@@ -19,7 +19,7 @@ export interface MountRequest {
   Target: string;
   ReadOnly?: boolean;
   BindOptions?: { Propagation?: string };
-  VolumeOptions?: { NoCopy?: boolean; Labels?: Record<string, string> };
+  VolumeOptions?: { NoCopy?: boolean; Labels?: Record<string, string>; Subpath?: string };
   TmpfsOptions?: { SizeBytes?: number; Mode?: number };
 }
 
@@ -238,6 +238,8 @@ export interface VolumeDetails {
   Labels: Labels | null;
   Scope: string;
   Options?: Labels | null;
+  /** Of a volume with a size limit. */
+  Status?: { SizeBytes: number; UsedBytes: number };
   UsageData?: { Size: number; RefCount: number };
 }
 

@@ -3,7 +3,7 @@
 import { lstat, mkdtemp, readdir, readlink, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { run } from '../host/index.ts';
+import { type ContentDoor, contentPath, type VolumePlace } from './content.ts';
 
 const MAX_LINKS = 40;
 
@@ -28,8 +28,9 @@ mount -t overlay -o "ro,lowerdir=\${lower}empty" berth-copy merged
 cd /
 from="$scratch/merged$path"
 [ -d "$from" ] || exit 0
+[ -z "$(ls -A "$target")" ] || exit 0
 [ "$(readlink -f "$from")" = "$(readlink -f "$scratch")/merged$path" ] || exit 0
-cp -a --reflink=auto "$from/." "$target/"
+cp -a --reflink=auto "$from/." "$target/" || { find "$target" -mindepth 1 -delete; exit 1; }
 `;
 
 /** True when nothing is in the folder. */
@@ -38,21 +39,24 @@ export async function isEmptyFolder(path: string): Promise<boolean> {
 }
 
 /**
- * Copies the folder `path` of the image into `target`, with owners, modes, times and extended attributes; the folder's
- * own mode and owner go to `target`. Does nothing where the image has no folder there. Layers come lowest first.
+ * Copies the folder `path` of the image into a volume that is empty, with owners, modes, times and extended attributes;
+ * the folder's own mode and owner too. Does nothing where the image has no folder there, and leaves the volume empty
+ * when it fails. Layers come lowest first.
  */
 export async function copyFromImage(
   layers: readonly string[],
   path: string,
-  target: string,
+  volume: VolumePlace,
+  door: ContentDoor,
   signal?: AbortSignal,
 ): Promise<void> {
   const resolved = await resolveInLayers(layers, path);
   if (resolved === undefined || resolved === '/') return;
   const scratch = await mkdtemp(join(tmpdir(), 'berth-copy-'));
   try {
-    const args = ['-m', 'sh', '-c', SCRIPT, 'copy', scratch, resolved, target, ...[...layers].reverse()];
-    await run('unshare', args, signal === undefined ? {} : { signal });
+    const args = [scratch, resolved, contentPath(volume), ...[...layers].reverse()];
+    const command = ['unshare', '-m', 'sh', '-c', SCRIPT, 'copy', ...args];
+    await door.run(volume, command, signal === undefined ? {} : { signal });
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }

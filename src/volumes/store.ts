@@ -1,19 +1,35 @@
-// Named and anonymous volumes as folders: ROOT/<name>/_data, with volume.json beside it.
+// Named and anonymous volumes as folders: ROOT/<name>/_data, with volume.json beside it. The content of one with a size
+// limit lies in an image file there, and _data is where that is mounted for those who use it. What begins with a dot is
+// a volume half made.
 
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { access, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BerthError, errorMessage } from '../core/index.ts';
+import { BerthError, errorMessage, isBerthError } from '../core/index.ts';
 import { readIfExists, writeAtomic } from '../host/index.ts';
+import { ContentDoor, type VolumePlace } from './content.ts';
 import { allocatedBytes } from './disk-usage.ts';
+import { checkVolumeSize, IMAGE_NAME, makeVolumeImage } from './sized.ts';
 
 /** A folder that outlives the workloads that mount it. */
-export interface StoredVolume {
+export interface StoredVolume extends VolumePlace {
   readonly name: string;
-  readonly mountpoint: string;
   readonly createdAt: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly anonymous: boolean;
+  /** As asked for, for people. */
+  readonly options: Readonly<Record<string, string>>;
+  /** It holds no more; absent: as much as the disk. */
+  readonly sizeBytes?: number;
+}
+
+/** What a new volume is to be. */
+export interface VolumeWish {
+  /** Absent: a long random one, and the volume is anonymous. */
+  readonly name?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly options?: Readonly<Record<string, string>>;
+  readonly sizeBytes?: number;
 }
 
 export interface VolumeStoreOptions {
@@ -23,17 +39,22 @@ export interface VolumeStoreOptions {
   readonly users: (name: string) => readonly string[];
   /** A new path, on the file system of `root`, to which a folder may be moved to be deleted later. */
   readonly discard: (folder: string) => Promise<void>;
+  /** berth-shim, which mounts what has a size limit; without it there is none. */
+  readonly shimPath?: string;
   readonly log: (line: string) => void;
 }
 
 export class VolumeStore {
   readonly #options: VolumeStoreOptions;
+  /** For whoever needs the content of one. */
+  readonly door: ContentDoor;
   readonly #volumes = new Map<string, StoredVolume>();
   /** Names being made: whoever asks for one of them meanwhile gets the same volume. */
   readonly #making = new Map<string, Promise<StoredVolume>>();
 
   private constructor(options: VolumeStoreOptions) {
     this.#options = options;
+    this.door = new ContentDoor(options.shimPath);
   }
 
   static async open(options: VolumeStoreOptions): Promise<VolumeStore> {
@@ -41,22 +62,24 @@ export class VolumeStore {
     await mkdir(options.root, { recursive: true, mode: 0o711 });
     for (const entry of await readdir(options.root, { withFileTypes: true })) {
       if (!entry.isDirectory()) continue;
-      store.#volumes.set(entry.name, await store.#read(entry.name));
+      if (entry.name.startsWith('.')) await options.discard(join(options.root, entry.name));
+      else store.#volumes.set(entry.name, await store.#read(entry.name));
     }
     return store;
   }
 
-  /** An existing volume of that name is returned as it is. `created` tells which of the two happened. */
-  async create(options: {
-    readonly name?: string;
-    readonly labels?: Readonly<Record<string, string>>;
-  }): Promise<{ readonly volume: StoredVolume; readonly created: boolean }> {
-    const name = options.name || randomBytes(32).toString('hex');
+  /**
+   * An existing volume of that name is returned as it is, unless another size was asked for: that is a `conflict`.
+   * `created` tells which of the two happened.
+   */
+  async create(wish: VolumeWish): Promise<{ readonly volume: StoredVolume; readonly created: boolean }> {
+    const name = wish.name || randomBytes(32).toString('hex');
     checkVolumeName(name);
+    if (wish.sizeBytes !== undefined) checkVolumeSize(name, wish.sizeBytes);
     // No await between looking and claiming: two who ask at once must get the same volume.
     const known = this.#volumes.get(name) ?? this.#making.get(name);
-    if (known !== undefined) return { volume: await known, created: false };
-    const making = this.#make(name, !options.name, options.labels ?? {});
+    if (known !== undefined) return { volume: sameSize(await known, wish), created: false };
+    const making = this.#make(name, wish);
     this.#making.set(name, making);
     try {
       return { volume: await making, created: true };
@@ -98,43 +121,61 @@ export class VolumeStore {
   }
 
   /** Bytes on disk. */
-  usageBytes(name: string): Promise<number> {
-    return allocatedBytes(this.get(name).mountpoint);
+  async usageBytes(name: string): Promise<number> {
+    const { mountpoint, image } = this.get(name);
+    return image === undefined ? await allocatedBytes(mountpoint) : (await stat(image)).blocks * 512;
   }
 
   #folder(name: string): string {
     return join(this.#options.root, name);
   }
 
-  async #make(
-    name: string,
-    anonymous: boolean,
-    labels: Readonly<Record<string, string>>,
-  ): Promise<StoredVolume> {
-    const folder = this.#folder(name);
+  /** Made aside and moved into place: a volume is there whole or not at all. */
+  async #make(name: string, wish: VolumeWish): Promise<StoredVolume> {
+    const folder = this.#folder(`.${name}`);
+    const { labels = {}, options = {}, sizeBytes } = wish;
     const createdAt = new Date().toISOString();
-    const volume = { name, mountpoint: join(folder, '_data'), createdAt, labels, anonymous };
+    const description = {
+      createdAt,
+      labels,
+      anonymous: !wish.name,
+      options,
+      ...given('sizeBytes', sizeBytes),
+    };
     try {
-      await mkdir(volume.mountpoint, { recursive: true, mode: 0o755 });
-      await writeAtomic(join(folder, 'volume.json'), JSON.stringify({ createdAt, labels, anonymous }));
+      await mkdir(join(folder, '_data'), { recursive: true, mode: 0o755 });
+      if (sizeBytes !== undefined) await makeVolumeImage(folder, sizeBytes, this.door);
+      await writeAtomic(join(folder, 'volume.json'), JSON.stringify(description));
+      await rename(folder, this.#folder(name));
     } catch (error) {
       // It did not exist before, so nothing of anyone's is in it.
       await rm(folder, { recursive: true, force: true });
       throw creationFailed(name, error);
     }
+    const volume = { name, ...this.#place(name, sizeBytes !== undefined), ...description };
     this.#volumes.set(name, volume);
     return volume;
+  }
+
+  #place(name: string, sized: boolean): VolumePlace {
+    const folder = this.#folder(name);
+    const mountpoint = join(folder, '_data');
+    return sized ? { mountpoint, image: join(folder, IMAGE_NAME) } : { mountpoint };
   }
 
   /** Data is never given up for the sake of a description: one that cannot be read is set aside and made anew. */
   async #read(name: string): Promise<StoredVolume> {
     const folder = this.#folder(name);
     const path = join(folder, 'volume.json');
-    const mountpoint = join(folder, '_data');
-    await mkdir(mountpoint, { recursive: true });
+    const sized = await access(join(folder, IMAGE_NAME)).then(
+      () => true,
+      () => false,
+    );
+    const place = this.#place(name, sized);
+    await mkdir(place.mountpoint, { recursive: true });
     const text = await readIfExists(path);
     try {
-      if (text !== undefined) return { name, mountpoint, ...parseDescription(text) };
+      if (text !== undefined) return { name, ...place, ...parseDescription(text) };
     } catch (error) {
       this.#options.log(
         `volume ${name}: ${path} is damaged, kept as ${path}.damaged: ${errorMessage(error)}`,
@@ -142,27 +183,52 @@ export class VolumeStore {
       await rename(path, `${path}.damaged`);
     }
     const createdAt = (await stat(folder)).birthtime.toISOString();
-    return { name, mountpoint, createdAt, labels: {}, anonymous: false };
+    const sizeBytes = place.image === undefined ? undefined : (await stat(place.image)).size;
+    const kept = { labels: {}, anonymous: false, options: {}, ...given('sizeBytes', sizeBytes) };
+    return { name, ...place, createdAt, ...kept };
   }
 }
 
+function sameSize(volume: StoredVolume, { sizeBytes }: VolumeWish): StoredVolume {
+  if (sizeBytes === undefined || sizeBytes === volume.sizeBytes) return volume;
+  const has = volume.sizeBytes === undefined ? 'no size limit' : `a size limit of ${volume.sizeBytes} bytes`;
+  throw new BerthError(
+    'conflict',
+    `create ${volume.name}: a volume of this name exists and has ${has}: remove it first, or choose another name`,
+  );
+}
+
+function given<K extends string, V>(key: K, value: V | undefined): Partial<Record<K, V>> {
+  return value === undefined ? {} : ({ [key]: value } as Record<K, V>);
+}
+
 function creationFailed(name: string, cause: unknown): BerthError {
+  if (isBerthError(cause, 'unsupported'))
+    return new BerthError('unsupported', `create ${name}: ${cause.message}`, { cause });
   const full = ['ENOSPC', 'EDQUOT'].includes((cause as NodeJS.ErrnoException).code ?? '');
   const message = `create ${name}: cannot make the volume: ${errorMessage(cause)}`;
   return new BerthError(full ? 'exhausted' : 'internal', message, { cause });
 }
 
-function parseDescription(text: string): Pick<StoredVolume, 'createdAt' | 'labels' | 'anonymous'> {
+type Description = Omit<StoredVolume, 'name' | keyof VolumePlace>;
+
+function parseDescription(text: string): Description {
   const value: unknown = JSON.parse(text);
   if (typeof value !== 'object' || value === null) throw new RangeError('not an object');
-  const { createdAt, labels, anonymous } = value as Record<string, unknown>;
+  const { createdAt, labels, anonymous, options, sizeBytes } = value as Record<string, unknown>;
   if (typeof createdAt !== 'string') throw new RangeError('createdAt is missing');
-  const entries = Object.entries(typeof labels === 'object' && labels !== null ? labels : {});
   return {
     createdAt,
-    labels: Object.fromEntries(entries.map(([key, value]) => [key, String(value)])),
+    labels: textMap(labels),
     anonymous: anonymous === true,
+    options: textMap(options),
+    ...given('sizeBytes', typeof sizeBytes === 'number' ? sizeBytes : undefined),
   };
+}
+
+function textMap(value: unknown): Readonly<Record<string, string>> {
+  const entries = Object.entries(typeof value === 'object' && value !== null ? value : {});
+  return Object.fromEntries(entries.map(([key, item]) => [key, String(item)]));
 }
 
 /** Fails with `invalid-argument`. */

@@ -18,6 +18,7 @@ async function openStore(root: string, used: Readonly<Record<string, readonly st
     root: join(root, 'volumes'),
     users: (name) => used[name] ?? [],
     discard: (folder) => rename(folder, join(root, `gone-${Math.random()}`)),
+    shimPath: '/nonexistent/berth-shim',
     log: (line) => lines.push(line),
   });
   return { store, lines };
@@ -35,6 +36,27 @@ test('a volume keeps its description over a reopening and is made only once', as
   const again = (await openStore(root)).store.get('data');
   assert.deepEqual(again, first.volume);
   assert.deepEqual(again.labels, { a: 'b' });
+});
+
+test('a volume half made when its maker died is gone at the next opening', async (t) => {
+  const root = await tempRoot(t);
+  await mkdir(join(root, 'volumes/.data/_data'), { recursive: true });
+  const { store } = await openStore(root);
+  assert.deepEqual(store.list(), []);
+  assert.deepEqual(await readdir(join(root, 'volumes')), []);
+});
+
+test('a size that no file system can have is refused, and nothing stays where none can be mounted', async (t) => {
+  const root = await tempRoot(t);
+  const { store } = await openStore(root);
+  for (const sizeBytes of [1, 2 ** 20, 2 ** 50])
+    await assert.rejects(store.create({ name: 'data', sizeBytes }), { code: 'invalid-argument' });
+  // The program that mounts is not there.
+  await assert.rejects(store.create({ name: 'data', sizeBytes: 2 ** 30 }), {
+    code: 'unsupported',
+    message: /^create data: this host cannot mount a file system from a file/,
+  });
+  assert.deepEqual(await readdir(join(root, 'volumes')), []);
 });
 
 test('a volume without a name gets a long random one and is anonymous', async (t) => {

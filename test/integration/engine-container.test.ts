@@ -25,6 +25,7 @@ const open = () =>
   openEngine({
     root,
     images,
+    shimPath: join(BINARIES, 'berth-shim'),
     drivers: [createContainerDriver({ shimPath: join(BINARIES, 'berth-shim'), stateDir: root })],
   });
 

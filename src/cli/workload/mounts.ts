@@ -49,6 +49,7 @@ const MOUNT_KEYS: Readonly<Record<string, string>> = {
   readonly: 'readonly',
   'bind-propagation': 'bind-propagation',
   'volume-nocopy': 'volume-nocopy',
+  'volume-subpath': 'volume-subpath',
   'tmpfs-size': 'tmpfs-size',
   'tmpfs-mode': 'tmpfs-mode',
   consistency: 'consistency',
@@ -92,17 +93,22 @@ function typeOptions(type: string, fields: ReadonlyMap<string, string>, text: st
   };
   const propagation = only('bind-propagation', 'bind');
   const noCopy = isTrue(only('volume-nocopy', 'volume'), text);
+  const subpath = only('volume-subpath', 'volume');
   const size = only('tmpfs-size', 'tmpfs');
   const mode = only('tmpfs-mode', 'tmpfs');
   if (mode !== undefined && !/^[0-7]{1,4}$/.test(mode))
     throw badMount(text, `tmpfs-mode ${mode} is not octal`);
+  const volume = {
+    ...(noCopy ? { NoCopy: true } : {}),
+    ...(subpath === undefined ? {} : { Subpath: subpath }),
+  };
   const tmpfs = {
     ...(size === undefined ? {} : { SizeBytes: parseSize(size, 'tmpfs-size') }),
     ...(mode === undefined ? {} : { Mode: Number.parseInt(mode, 8) }),
   };
   return {
     ...(propagation === undefined ? {} : { BindOptions: { Propagation: propagation } }),
-    ...(noCopy ? { VolumeOptions: { NoCopy: true } } : {}),
+    ...(Object.keys(volume).length === 0 ? {} : { VolumeOptions: volume }),
     ...(Object.keys(tmpfs).length === 0 ? {} : { TmpfsOptions: tmpfs }),
   };
 }

@@ -80,12 +80,30 @@ function ownMounts(spec: InstanceSpec, shimPath: string): OciMount[] {
 
 const OPPOSITES: Readonly<Record<string, string>> = { exec: 'noexec', suid: 'nosuid', dev: 'nodev' };
 
-function userMount(spec: MountSpec): OciMount {
+/** Parts of volumes that the shim binds into its folder first: `source` fields. */
+export function sourceFields(spec: InstanceSpec): string[] {
+  return spec.mounts.flatMap((entry, index) =>
+    entry.type === 'bind' && isPart(entry)
+      ? [String(index), entry.image ?? '', entry.source, entry.subpath ?? '']
+      : [],
+  );
+}
+
+type Bind = Extract<MountSpec, { type: 'bind' }>;
+
+const isPart = ({ image, subpath }: Bind) => image !== undefined || subpath !== undefined;
+
+/** The path that is to be bound. */
+export function bindSource(spec: InstanceSpec, entry: Bind): string {
+  return isPart(entry) ? `${spec.dir}/run/source.${spec.mounts.indexOf(entry)}` : entry.source;
+}
+
+function userMount(instance: InstanceSpec, spec: MountSpec): OciMount {
   if (spec.type === 'bind')
     return mount(
       spec.target,
       'bind',
-      spec.source,
+      bindSource(instance, spec),
       `rbind,${spec.readonly ? 'ro' : 'rw'},${spec.propagation}`,
     );
   const base = ['noexec', 'nosuid', 'nodev'].filter(
@@ -109,7 +127,9 @@ export function mountsOf(spec: InstanceSpec, shimPath: string): OciMount[] {
   const ours = [...kernelMounts(spec), ...ownMounts(spec, shimPath)].filter(
     (entry) => !targets.has(entry.destination) && !(coversDev && entry.destination.startsWith('/dev/')),
   );
-  const theirs = [...spec.mounts].sort((a, b) => depth(a.target) - depth(b.target)).map(userMount);
+  const theirs = [...spec.mounts]
+    .sort((a, b) => depth(a.target) - depth(b.target))
+    .map((entry) => userMount(spec, entry));
   return [...ours, ...theirs];
 }
 

@@ -17,7 +17,7 @@ import { readIfExists } from '../../host/files.ts';
 import { type AccountFiles, type Identity, resolveUser } from './accounts.ts';
 import { capabilitiesOf } from './capabilities.ts';
 import { ociConfig } from './config.ts';
-import { filesOf, type HostFiles } from './config-mounts.ts';
+import { bindSource, filesOf, type HostFiles, sourceFields } from './config-mounts.ts';
 import type { DriverContext } from './context.ts';
 import { devicesOf } from './devices.ts';
 import { spawnShim } from './process.ts';
@@ -193,6 +193,7 @@ export class ContainerSupervisor {
       rows: size?.rows,
       columns: size?.columns,
       config,
+      source: sourceFields(spec),
       file: Object.entries(filesOf(spec, hostFiles(spec))).flat(),
     };
   }
@@ -250,7 +251,7 @@ export class ContainerSupervisor {
     idle.users++;
     try {
       await idle.ready;
-      if (held && idle.held === undefined) idle.held = idle.client.hold({ mount: holdMounts(this.#spec()) });
+      if (held && idle.held === undefined) idle.held = idle.client.hold(holdFields(this.#spec()));
       if (held) await idle.held;
       return idle;
     } catch (error) {
@@ -286,11 +287,12 @@ export class ContainerSupervisor {
   }
 }
 
-/** `mount` fields of the hold operation: source, target and mode in turn. */
-function holdMounts(spec: InstanceSpec): string[] {
-  return spec.mounts.flatMap((mount) =>
-    mount.type === 'bind' ? [mount.source, mount.target, mount.readonly ? 'ro' : 'rw'] : [],
+/** Fields of the hold operation; `mount` is source, target and mode in turn. */
+function holdFields(spec: InstanceSpec): { readonly source: string[]; readonly mount: string[] } {
+  const mount = spec.mounts.flatMap((entry) =>
+    entry.type === 'bind' ? [bindSource(spec, entry), entry.target, entry.readonly ? 'ro' : 'rw'] : [],
   );
+  return { source: sourceFields(spec), mount };
 }
 
 /** Asks a shim for the user and group files of its root. */

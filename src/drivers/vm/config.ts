@@ -93,6 +93,13 @@ function binds(spec: InstanceSpec): Bind[] {
   return spec.mounts.filter((mount) => mount.type === 'bind');
 }
 
+/** Shares that are parts of volumes: number, image file, folder and path in it in turn. */
+function sourceFields(spec: InstanceSpec): string[] {
+  return binds(spec).flatMap(({ image, source, subpath }, number) =>
+    image === undefined && subpath === undefined ? [] : [String(number), image ?? '', source, subpath ?? ''],
+  );
+}
+
 /** A template as its keeper told of it: the shim refuses one that is not so. */
 export interface TemplateFiles {
   readonly memory: string;
@@ -146,6 +153,7 @@ export function machineFields(spec: InstanceSpec, files: MachineFiles, host: Hos
     writable: files.writable,
     virtiofsd: files.virtiofsd,
     share: shares,
+    source: sourceFields(spec),
   };
 }
 

@@ -2,7 +2,13 @@
 
 import { mkdir, stat } from 'node:fs/promises';
 import { posix } from 'node:path';
-import { BerthError, type MountSpec, type MountView, type VolumeMount } from '../../core/index.ts';
+import {
+  BerthError,
+  errorMessage,
+  type MountSpec,
+  type MountView,
+  type VolumeMount,
+} from '../../core/index.ts';
 import { copyFromImage, isEmptyFolder, type StoredVolume, type VolumeStore } from '../../volumes/index.ts';
 
 export interface ResolvedMounts {
@@ -104,14 +110,47 @@ async function checkSource(source: string, create: boolean): Promise<void> {
   });
 }
 
+/** Whether the part is there, and where links in it lead, is found out when the workload starts. */
+function checkSubpath(subpath: string): void {
+  if (!subpath.startsWith('/') && !subpath.split('/').includes('..')) return;
+  throw new BerthError(
+    'invalid-argument',
+    `invalid mount config for type "volume": subpath '${subpath}' must be a relative path within the volume`,
+  );
+}
+
+async function fillFromImage(volume: StoredVolume, target: string, context: MountContext): Promise<void> {
+  const { layers, volumes } = context;
+  if (layers.length === 0) return;
+  // What lies in an image file is looked at by the copying itself.
+  if (volume.image === undefined && !(await isEmptyFolder(volume.mountpoint))) return;
+  try {
+    await copyFromImage(layers, target, volume, volumes.door);
+  } catch (error) {
+    const full = errorMessage(error).includes('No space left on device');
+    if (!full) throw error;
+    const limit = volume.sizeBytes === undefined ? 'the disk' : `its ${volume.sizeBytes} bytes`;
+    throw new BerthError(
+      'exhausted',
+      `volume ${volume.name}: what the image has at ${target} does not fit into ${limit}: make a larger volume, or mount it without the copy (volume-nocopy)`,
+      { cause: error },
+    );
+  }
+}
+
 async function resolveVolume(mount: VolumeMount, context: MountContext) {
   const { target, readonly } = mount;
+  const { subpath } = mount;
+  if (subpath !== undefined) checkSubpath(subpath);
   const { volume, created } = await context.volumes.create(mount.name ? { name: mount.name } : {});
   if (created) context.onCreated(volume);
-  if (!mount.noCopy && context.layers.length > 0 && (await isEmptyFolder(volume.mountpoint)))
-    await copyFromImage(context.layers, target, volume.mountpoint);
-  const { name, mountpoint: source } = volume;
-  const bind: MountSpec = { type: 'bind', source, target, readonly, propagation: 'rprivate' };
+  if (!mount.noCopy && subpath === undefined) await fillFromImage(volume, target, context);
+  const { name, mountpoint: source, image } = volume;
+  const bind: MountSpec = {
+    ...{ type: 'bind', source, target, readonly, propagation: 'rprivate' },
+    ...(image === undefined ? {} : { image }),
+    ...(subpath === undefined ? {} : { subpath }),
+  };
   const view: MountView = { type: 'volume', name, source, target, readonly, propagation: '' };
   return { mount: bind, view, anonymous: !mount.name };
 }

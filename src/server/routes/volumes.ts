@@ -2,7 +2,15 @@
 
 import { BerthError } from '../../core/index.ts';
 import type { Volume } from '../../engine/api.ts';
-import { booleanFilter, Fields, type Filters, given, matchesLabels, readFilters } from '../../wire/index.ts';
+import {
+  booleanFilter,
+  Fields,
+  type Filters,
+  given,
+  matchesLabels,
+  parseBytes,
+  readFilters,
+} from '../../wire/index.ts';
 import { readJson } from '../http/body.ts';
 import type { Call } from '../http/call.ts';
 import { sendEmpty, sendJson } from '../http/respond.ts';
@@ -21,7 +29,7 @@ export function volumeRoutes(services: Services): readonly Route[] {
     {
       method: 'GET',
       path: '/volumes/{}',
-      handle: (call) => sendJson(call, toVolumeJson(volumes.get(call.param()))),
+      handle: (call) => inspect(services, call),
     },
     {
       method: 'DELETE',
@@ -34,14 +42,14 @@ export function volumeRoutes(services: Services): readonly Route[] {
   ];
 }
 
-export function toVolumeJson({ name, mountpoint, createdAt, labels, anonymous }: Volume) {
+export function toVolumeJson({ name, mountpoint, createdAt, labels, anonymous, options }: Volume) {
   return {
     CreatedAt: createdAt,
     Driver: 'local',
     Labels: orNull(shownLabels({ labels, anonymous })),
     Mountpoint: mountpoint,
     Name: name,
-    Options: null,
+    Options: orNull(options),
     Scope: 'local',
   };
 }
@@ -88,17 +96,32 @@ function list(services: Services, call: Call): void {
   sendJson(call, { Volumes: found.map(toVolumeJson), Warnings: null });
 }
 
+async function inspect({ engine }: Services, call: Call): Promise<void> {
+  const volume = engine.volumes.get(call.param());
+  const { sizeBytes } = volume;
+  if (sizeBytes === undefined) return sendJson(call, toVolumeJson(volume));
+  const UsedBytes = await engine.volumes.usageBytes(volume.name);
+  sendJson(call, { ...toVolumeJson(volume), Status: { SizeBytes: sizeBytes, UsedBytes } });
+}
+
 async function create({ engine }: Services, call: Call): Promise<void> {
   const fields = new Fields(await readJson(call));
   const driver = fields.string('Driver') || 'local';
   if (driver !== 'local')
     throw new BerthError('not-found', `volume driver ${driver} not found: the only one is local`);
-  const options = Object.keys(fields.map('DriverOpts') ?? {});
-  if (options.length > 0)
-    throw new BerthError('unsupported', `volume options (${options.join(', ')}) are not supported`);
+  const options = fields.map('DriverOpts') ?? {};
+  const unknown = Object.keys(options).filter((option) => option !== 'size');
+  if (unknown.length > 0)
+    throw new BerthError(
+      'unsupported',
+      `volume options (${unknown.join(', ')}) are not supported, only size is: use a bind mount for a folder of the host, --tmpfs for memory`,
+    );
+  const { size } = options;
   const volume = await engine.volumes.create({
     ...given('name', fields.string('Name') || undefined),
     ...given('labels', fields.map('Labels')),
+    options,
+    ...given('sizeBytes', size === undefined ? undefined : parseBytes('volume size', size)),
   });
   sendJson(call, toVolumeJson(volume), 201);
 }

@@ -91,8 +91,8 @@ function toVolume(mount: MountRequest): VolumeMount {
   const { Source: name, Target: target, ReadOnly: readonly, NoCopy: noCopy } = mount;
   if (mount.VolumeDriver !== '' && mount.VolumeDriver !== 'local')
     throw unsupported(`volume driver ${mount.VolumeDriver}`, 'the driver local');
-  if (mount.Subpath !== '') throw unsupported(`VolumeOptions.Subpath (for ${target})`, 'a bind mount');
-  return { type: 'volume', target, readonly, noCopy, ...given('name', name || undefined) };
+  const plain: VolumeMount = { type: 'volume', target, readonly, noCopy };
+  return { ...plain, ...given('name', name || undefined), ...given('subpath', mount.Subpath || undefined) };
 }
 
 function parseTmpfs(target: string, text: string): Mount {
@@ -124,19 +124,23 @@ export function fromBinds(mounts: readonly Mount[]): readonly string[] | null {
     const mode = 'readonly' in mount && mount.readonly ? ':ro' : '';
     if (mount.type === 'bind' && mount.createSource === true)
       return [`${mount.source}:${mount.target}${mode}`];
-    if (mount.type === 'volume' && mount.name !== undefined) return [`${mount.name}:${mount.target}${mode}`];
+    if (mount.type === 'volume' && mount.name !== undefined && mount.subpath === undefined)
+      return [`${mount.name}:${mount.target}${mode}`];
     return [];
   });
   return binds.length === 0 ? null : binds;
 }
 
-/** HostConfig.Mounts: what --mount made of bind mounts. */
+/** HostConfig.Mounts: what --mount made of bind mounts, and parts of volumes, which -v cannot say. */
 export function fromMountObjects(mounts: readonly Mount[]) {
-  const objects = mounts.flatMap((mount) =>
-    mount.type === 'bind' && mount.createSource !== true
-      ? [{ Type: 'bind', Source: mount.source, Target: mount.target, ReadOnly: mount.readonly }]
-      : [],
-  );
+  const objects = mounts.flatMap((mount): object[] => {
+    const { target: Target, readonly: ReadOnly } = mount;
+    if (mount.type === 'bind' && mount.createSource !== true)
+      return [{ Type: 'bind', Source: mount.source, Target, ReadOnly }];
+    if (mount.type !== 'volume' || mount.subpath === undefined) return [];
+    const VolumeOptions = { Subpath: mount.subpath, ...(mount.noCopy ? { NoCopy: true } : {}) };
+    return [{ Type: 'volume', Source: mount.name ?? '', Target, ReadOnly, VolumeOptions }];
+  });
   return objects.length === 0 ? undefined : objects;
 }
 
