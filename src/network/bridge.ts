@@ -1,15 +1,16 @@
 // A network's bridge on the host. Made when it is first needed, and again when somebody took it away.
 
-import { access, readdir, readFile, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { BerthError, errorMessage, type Network } from '../core/index.ts';
 import { run } from '../host/index.ts';
 import { familyOf } from './address.ts';
 
-export async function bridgeExists(name: string): Promise<boolean> {
-  return access(`/sys/class/net/${name}/bridge`).then(
-    () => true,
-    () => false,
-  );
+/** Of this process's network namespace, which /sys may not be about. */
+const INTERFACES = '/proc/sys/net/ipv4/conf';
+
+export function interfaceExists(name: string): boolean {
+  return existsSync(`${INTERFACES}/${name}`);
 }
 
 /**
@@ -18,7 +19,7 @@ export async function bridgeExists(name: string): Promise<boolean> {
  */
 export async function raiseBridge(network: Network, mtu: number, ports: readonly string[]): Promise<void> {
   const { bridge, subnets } = network;
-  const made = !(await bridgeExists(bridge));
+  const made = !interfaceExists(bridge);
   try {
     if (made) await ip([`link add ${bridge} address ${macOf(network.id)} mtu ${mtu} type bridge`]);
     const gateways = subnets.map(({ subnet, gateway }) => ({
@@ -31,8 +32,7 @@ export async function raiseBridge(network: Network, mtu: number, ports: readonly
     ]);
     await tune(network);
     // A port's place goes with the bridge; the interface and its connections do not.
-    const present = new Set(await readdir('/sys/class/net'));
-    for (const port of ports.filter((name) => present.has(name)))
+    for (const port of ports.filter(interfaceExists))
       await ip([
         `link set ${port} master ${bridge}`,
         `link set ${port} type bridge_slave isolated on flood off mcast_flood off`,
@@ -48,7 +48,7 @@ export async function raiseBridge(network: Network, mtu: number, ports: readonly
 }
 
 export async function lowerBridge(bridge: string): Promise<void> {
-  if (await bridgeExists(bridge)) await ip([`link del ${bridge}`]);
+  if (interfaceExists(bridge)) await ip([`link del ${bridge}`]);
 }
 
 async function ip(commands: readonly string[]): Promise<void> {
@@ -61,7 +61,7 @@ function macOf(id: string): string {
 }
 
 async function tune({ bridge, subnets }: Network): Promise<void> {
-  const four = `/proc/sys/net/ipv4/conf/${bridge}`;
+  const four = `${INTERFACES}/${bridge}`;
   await set('/proc/sys/net/ipv4/ip_forward', '1');
   // Workloads do not reach each other but through the host, which answers for all of them.
   await set(`${four}/proxy_arp_pvlan`, '1');

@@ -1,6 +1,5 @@
 // What runs on the host for networks: raised when a workload needs it, put right when somebody disturbed it.
 
-import { existsSync } from 'node:fs';
 import {
   BerthError,
   type Endpoint,
@@ -14,7 +13,7 @@ import {
 import type { Nft } from '../host/index.ts';
 import { contains, familyOf, parseAddress, parseSubnet } from './address.ts';
 import { AddressBook } from './addresses.ts';
-import { lowerBridge, raiseBridge } from './bridge.ts';
+import { interfaceExists, lowerBridge, raiseBridge } from './bridge.ts';
 import type { Firewall, FirewallNetwork, FirewallWorkload } from './firewall/index.ts';
 import type { NameServer, NameSource } from './names/index.ts';
 import { PortBook } from './ports.ts';
@@ -134,7 +133,7 @@ export class Networking {
   /** Once for each network, until its bridge is gone. */
   async #raise(network: Network): Promise<number> {
     const known = this.#raised.get(network.id);
-    if (known?.underWay || (known !== undefined && isThere(network.bridge))) return await known.mtu;
+    if (known?.underWay || (known !== undefined && interfaceExists(network.bridge))) return await known.mtu;
     const raised: Raised = { mtu: this.#raiseNow(network), underWay: true };
     this.#raised.set(network.id, raised);
     try {
@@ -190,7 +189,7 @@ export class Networking {
 
   /** Those whose interface is not there. */
   unplugged(endpoints: readonly Endpoint[]): readonly Endpoint[] {
-    return endpoints.filter((endpoint) => !isThere(portOf(endpoint)));
+    return endpoints.filter((endpoint) => !interfaceExists(portOf(endpoint)));
   }
 
   release(endpoints: readonly Endpoint[]): void {
@@ -263,10 +262,6 @@ class OpenNames implements NameSource {
 function isWithin(subnet: string, address: string): boolean {
   const { family, ...rest } = parseSubnet(subnet);
   return familyOf(address) === family && contains({ family, ...rest }, parseAddress(address));
-}
-
-function isThere(name: string): boolean {
-  return existsSync(`/sys/class/net/${name}`);
 }
 
 function portOf({ id }: Endpoint): string {

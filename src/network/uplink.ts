@@ -1,6 +1,5 @@
 // What the host's own network looks like, asked when a network is made or raised.
 
-import { readFile } from 'node:fs/promises';
 import { run } from '../host/index.ts';
 import { parseSubnet, type Subnet } from './address.ts';
 
@@ -33,5 +32,7 @@ export async function routedSubnets(ours: ReadonlySet<string>): Promise<readonly
 export async function uplinkMtu(): Promise<number> {
   const [route] = await routes('-4', 'default');
   if (route?.dev === undefined) return 1500;
-  return Number(await readFile(`/sys/class/net/${route.dev}/mtu`, 'utf8').catch(() => '1500'));
+  const { stdout } = await run('ip', ['-json', 'link', 'show', 'dev', route.dev]);
+  const [link] = JSON.parse(stdout) as { mtu: number }[];
+  return link?.mtu ?? 1500;
 }
