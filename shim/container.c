@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "launch.h"
+#include "network.h"
 
 struct container container = {.runtime = "crun"};
 
@@ -31,6 +32,7 @@ int write_file(const char *path, const char *text, size_t length)
 static int option(const char *name, const char *value)
 {
     if (!strcmp(name, "ephemeral")) container.ephemeral = 1;
+    else if (!strcmp(name, "network")) container.network = 1;
     else if (!value) return -1;
     else if (!strcmp(name, "runtime")) container.runtime_binary = value;
     else if (!strcmp(name, "layer") && container.layer_count < MAX_LAYERS)
@@ -54,6 +56,7 @@ static int prepare(void)
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     cgroups_warm_up();
     broken = mounts_prepare();
+    if (!broken && container.network) broken = network_prepare();
     return 0;
 }
 
@@ -121,6 +124,8 @@ static void start(const struct fields *request)
     if (write_files(request) < 0) return main_failed("internal", 0, strerror(errno));
     const char *problem = mounts_sources(request);
     if (problem) return main_failed("invalid-argument", 0, problem);
+    problem = network_start(request);
+    if (problem) return main_failed("internal", 0, problem);
     streams = (struct streams){.output = output, .blocked = blocked, .input_ready = input_ready};
     launch = (struct launch){.io = &streams, .arguments = {"run"}, .started = started, .failed = failed};
     if (launch_process(&launch, options.has_stdin, options.tty) < 0) main_failed("internal", 0, strerror(errno));
@@ -156,6 +161,7 @@ static void output_resume(void) { streams_resume(&streams); }
 static int operation(struct conn *conn, const char *op, const struct fields *fields)
 {
     if (!strcmp(op, "exec")) return exec_open(conn, fields), 0;
+    if (network_operation(conn, op, fields) == 0) return 0;
     return files_operation(conn, op, fields);
 }
 
@@ -163,6 +169,7 @@ static void cleanup(void)
 {
     files_stop();
     cgroups_kill();
+    network_end();
     cgroups_remove();
     mounts_release();
 }

@@ -22,6 +22,8 @@ struct container {
     const char *cover;
     /* Nothing in the writable layer need survive: skip all syncing. */
     int ephemeral;
+    /* The container has a network of its own. */
+    int network;
 };
 
 extern struct container container;

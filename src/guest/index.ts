@@ -3,6 +3,7 @@
 // driver does), never keeps durable state. Invariant: what goes wrong at the other end arrives as a BerthError.
 
 export * from './connection.ts';
+export * from './endpoints.ts';
 export * from './exit.ts';
 export * from './files.ts';
 export * from './process-io.ts';

@@ -12,6 +12,7 @@ import { fileCases } from './file-cases.ts';
 import { type DriverFixture, Workbench } from './fixture.ts';
 import { lifeCases } from './life-cases.ts';
 import { limitCases } from './limit-cases.ts';
+import { networkCases } from './network-cases.ts';
 import { resourceCases } from './resource-cases.ts';
 import { stdioCases } from './stdio-cases.ts';
 
@@ -31,6 +32,7 @@ const GROUPS: Readonly<Record<string, readonly Case[]>> = {
   files: fileCases,
   resources: resourceCases,
   limits: limitCases,
+  network: networkCases,
   adoption: adoptionCases,
 };
 

@@ -1,6 +1,7 @@
 // What is mounted into a container: the kernel's file systems, our files, and what the user asked for. Pure.
 
-import type { InstanceSpec, MountSpec } from '../../core/index.ts';
+import type { InstanceSpec, MountSpec, RunNetwork } from '../../core/index.ts';
+import { resolvConf } from '../../guest/index.ts';
 
 export interface OciMount {
   readonly destination: string;
@@ -155,16 +156,20 @@ export interface HostFiles {
 }
 
 /** Names and contents of the files for the shim's folder. */
-export function filesOf(spec: InstanceSpec, host: HostFiles): Readonly<Record<string, string>> {
+export function filesOf(
+  spec: InstanceSpec,
+  host: HostFiles,
+  network?: RunNetwork,
+): Readonly<Record<string, string>> {
   const extra = spec.extraHosts.map((entry) => {
     const cut = entry.indexOf(':');
     return `${entry.slice(cut + 1)}\t${entry.slice(0, cut)}\n`;
   });
-  const own = spec.dns.map((server) => `nameserver ${server}\n`).join('');
   const shared = spec.network === 'host';
+  const peers = (network?.hosts ?? []).map((line) => `${line}\n`);
   return {
-    hosts: `${shared ? host.hosts : HOSTS}${extra.join('')}`,
+    hosts: [shared ? host.hosts : HOSTS, ...extra, ...peers].join(''),
     hostname: `${spec.hostname}\n`,
-    'resolv.conf': own !== '' ? own : shared ? host.resolvConf : '# No network: no name server.\n',
+    'resolv.conf': shared && spec.dns.length === 0 ? host.resolvConf : resolvConf(spec.dns, network),
   };
 }

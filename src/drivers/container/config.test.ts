@@ -175,6 +175,20 @@ describe('mountsOf', () => {
     const shared = filesOf({ ...SPEC, network: 'host' }, { hosts: 'host file\n', resolvConf: 'r\n' });
     assert.deepEqual([shared['hosts'], shared['resolv.conf']], ['host file\n10.0.0.2\tdb\n', 'r\n']);
   });
+  it('tells the names and servers of the run, unless the workload has servers of its own', () => {
+    const run = {
+      endpoints: [],
+      nameservers: ['10.208.0.1'],
+      searches: ['a', 'b'],
+      hosts: ['10.208.0.2 web'],
+    };
+    const none = { hosts: '', resolvConf: '' };
+    const files = filesOf({ ...SPEC, dns: [] }, none, run);
+    assert.match(files['hosts'] ?? '', /\n10\.208\.0\.2 web\n$/);
+    assert.equal(files['resolv.conf'], 'search a b\nnameserver 10.208.0.1\n');
+    const own = filesOf({ ...SPEC, dns: ['9.9.9.9'] }, none, run);
+    assert.equal(own['resolv.conf'], 'nameserver 9.9.9.9\n');
+  });
 });
 
 describe('capabilitiesOf', () => {
@@ -349,6 +363,7 @@ describe('shimArguments', () => {
       '--cgroup=/sys/fs/cgroup/memory/berth-1/a',
       '--oom-file=/sys/fs/cgroup/memory/berth-1/a/memory.oom_control',
       '--cover=/sys/fs/cgroup/unified',
+      '--network',
       '--log-max-files=3',
       '--log-max-bytes=1000',
     ]);

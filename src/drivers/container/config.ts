@@ -98,11 +98,16 @@ function rlimits(ulimits: readonly UlimitSpec[], hardLimits: ReadonlyMap<string,
   });
 }
 
-function namespaces(spec: InstanceSpec): { type: string }[] {
+interface Namespace {
+  readonly type: string;
+  readonly path?: string;
+}
+
+function namespaces(spec: InstanceSpec): Namespace[] {
   return [
     { type: 'mount' },
     { type: 'uts' },
-    ...(spec.network === 'private' ? [{ type: 'network' }] : []),
+    ...(spec.network === 'private' ? [{ type: 'network', path: `${spec.dir}/run/netns` }] : []),
     ...(spec.pidMode === 'private' ? [{ type: 'pid' }] : []),
     ...(spec.ipc === 'private' ? [{ type: 'ipc' }] : []),
     ...(spec.security.privileged ? [] : [{ type: 'cgroup' }]),

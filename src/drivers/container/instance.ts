@@ -12,6 +12,7 @@ import {
   type InstanceSpec,
   type InstanceStats,
   type InstanceStatus,
+  type Networking,
   type Pausing,
   type ProcessIo,
   type ProcessTable,
@@ -19,7 +20,7 @@ import {
   type StartOptions,
   type TerminalSize,
 } from '../../core/index.ts';
-import { readExit, ShimFiles, supervisorDied } from '../../guest/index.ts';
+import { networkingOf, readExit, ShimFiles, supervisorDied } from '../../guest/index.ts';
 import { freezeCgroup } from '../../host/cgroup.ts';
 import { liftedDevices } from '../../host/cgroup-devices.ts';
 import { cgroupWrites, limitCgroup } from '../../host/cgroup-limits.ts';
@@ -54,6 +55,7 @@ export class ContainerInstance implements Instance {
   readonly exec: Exec;
   readonly pausing: Pausing;
   readonly files: Files;
+  readonly networking?: Networking;
 
   constructor(spec: InstanceSpec, context: DriverContext, adopted?: Adopted) {
     this.id = spec.id;
@@ -71,6 +73,11 @@ export class ContainerInstance implements Instance {
     const guard = { assertRunning: (what: string) => this.#assertRunning(what), spec: () => this.#spec };
     this.exec = new ContainerExec(this.#supervisor, context, guard);
     this.pausing = { pause: () => this.#pause(), resume: () => this.#resume() };
+    if (spec.network === 'private')
+      this.networking = networkingOf(() => {
+        this.#assertRunning('change the network');
+        return this.#supervisor.client();
+      });
     this.files = new ContainerFiles(
       new ShimFiles({
         open: () => this.#supervisor.reachFiles(),
@@ -100,7 +107,7 @@ export class ContainerInstance implements Instance {
       throw new BerthError('invalid-state', `container ${this.id} is already running`);
     this.#starting = true;
     try {
-      const { pid, startedAt } = await this.#supervisor.start(options?.size);
+      const { pid, startedAt } = await this.#supervisor.start(options ?? {});
       this.#last = undefined;
       this.#began({
         pid: pid ?? 0,

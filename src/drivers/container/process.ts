@@ -30,6 +30,7 @@ export function shimArguments({ spec, runtimePath, cgroups }: ShimCommand): stri
       ? []
       : [`--oom-file=${join(memory, cgroups.version === 1 ? 'memory.oom_control' : 'memory.events')}`]),
     ...(hybrid ? [`--cover=${cgroups.unified}`] : []),
+    ...(spec.network === 'private' ? ['--network'] : []),
     ...(spec.ephemeral ? ['--ephemeral'] : []),
     ...(spec.process.tty ? ['--tty'] : []),
     ...(spec.process.stdin ? ['--stdin'] : []),

@@ -9,9 +9,15 @@ import {
   type ExitStatus,
   type InstanceSpec,
   type ProcessIo,
-  type TerminalSize,
+  type StartOptions,
 } from '../../core/index.ts';
-import { field, type ShimClient, type ShimConnection, type ShimState } from '../../guest/index.ts';
+import {
+  field,
+  networkFields,
+  type ShimClient,
+  type ShimConnection,
+  type ShimState,
+} from '../../guest/index.ts';
 import { diskNumber } from '../../host/block-device.ts';
 import { readIfExists } from '../../host/files.ts';
 import { type AccountFiles, type Identity, resolveUser } from './accounts.ts';
@@ -118,16 +124,16 @@ export class ContainerSupervisor {
   }
 
   /** Starts the main process in a shim that is waiting or in a new one. */
-  start(size?: TerminalSize): Promise<ShimState> {
-    return this.#alone(() => this.#start(size));
+  start(options: StartOptions): Promise<ShimState> {
+    return this.#alone(() => this.#start(options));
   }
 
-  async #start(size: TerminalSize | undefined): Promise<ShimState> {
+  async #start(options: StartOptions): Promise<ShimState> {
     const client = await this.#forStart();
     try {
       const files = await this.#accountFiles(client);
       this.#changed = true;
-      const state = await client.start(await this.#startFields(files, size));
+      const state = await client.start(await this.#startFields(files, options));
       this.#adopt(client);
       return state;
     } catch (error) {
@@ -173,7 +179,7 @@ export class ContainerSupervisor {
     return files;
   }
 
-  async #startFields(files: AccountFiles, size: TerminalSize | undefined) {
+  async #startFields(files: AccountFiles, { size, network }: StartOptions) {
     const spec = this.#spec();
     const { process } = spec;
     const seccomp = seccompOf(spec, this.#context);
@@ -194,7 +200,8 @@ export class ContainerSupervisor {
       columns: size?.columns,
       config,
       source: sourceFields(spec),
-      file: Object.entries(filesOf(spec, hostFiles(spec))).flat(),
+      file: Object.entries(filesOf(spec, hostFiles(spec), network)).flat(),
+      ...networkFields(network),
     };
   }
 
