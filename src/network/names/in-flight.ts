@@ -1,7 +1,7 @@
 // Questions that wait for an upstream, counted, so that no workload can use up the daemon's descriptors or memory.
 
 const PER_CLIENT = 128;
-const ALTOGETHER = 1024;
+const ALTOGETHER = 512;
 
 export class InFlight {
   readonly #clients = new Map<string, Set<string>>();

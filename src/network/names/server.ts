@@ -20,7 +20,8 @@ export class NameServer {
 
   /**
    * Answers questions that come to this address of the host, by UDP and TCP, as coming from the network; resolves with the
-   * port, which is random. Fails with `unavailable` when the host does not have the address.
+   * port, which is random. Fails with `unavailable` when the host does not have the address. Calls for one network, and
+   * `close`, must not overlap.
    */
   async listen(networkId: string, address: string): Promise<number> {
     const listener = await Listener.open(networkId, address, (incoming) => this.#resolver.answer(incoming));
