@@ -188,11 +188,17 @@ test('addresses that are not admitted are not told', async (t) => {
   await assert.rejects(client.resolve4('rebind.example'), { code: 'ENODATA' });
 });
 
-test('a firewall that fails keeps the answer back', async (t) => {
+test('a firewall that fails keeps answers back, and is logged once', async (t) => {
   const upstream = await startUpstream(t, outside);
-  const admit = () => Promise.reject(new Error('nft is gone'));
-  const { client } = await openNames(t, { upstreams: [upstream], admit });
-  await assert.rejects(client.resolve4('example.com'), { code: 'ESERVFAIL' });
+  const lines: string[] = [];
+  const { client } = await openNames(t, {
+    upstreams: [upstream],
+    admit: () => Promise.reject(new Error('nft is gone')),
+    log: (line) => lines.push(line),
+  });
+  for (const name of ['example.com', 'example.org'])
+    await assert.rejects(client.resolve4(name), { code: 'ESERVFAIL' });
+  assert.deepEqual(lines, ['name service: nft is gone']);
 });
 
 test('the host’s resolvers are read as the C library reads them', () => {

@@ -48,6 +48,29 @@ test('answers are not answered', async (t) => {
   assert.equal(parseDns(reply).answers.length, 1);
 });
 
+test('who is not of the network’s subnet gets no answer', async (t) => {
+  const { server, names, client } = await openNames(t);
+  names.set('web', ['10.208.0.2']);
+  const port = await server.listen('shop', '127.0.0.9/29');
+  const query = queryBytes('web', TYPES.A);
+  const [outsider, member] = [createSocket('udp4'), createSocket('udp4')];
+  t.after(() => void [outsider.close(), member.close()]);
+  const heard: string[] = [];
+  for (const [socket, address] of [
+    [outsider, '127.0.0.1'],
+    [member, '127.0.0.10'],
+  ] as const) {
+    await new Promise<void>((resolve) => socket.bind(0, address, resolve));
+    socket.on('message', () => heard.push(address));
+    socket.send(query, port, '127.0.0.9');
+  }
+  await once(member, 'message');
+  const stream = connect({ port, host: '127.0.0.9', localAddress: '127.0.0.1' }).on('error', () => {});
+  await once(stream.resume(), 'close');
+  assert.deepEqual(heard, ['127.0.0.10']);
+  assert.deepEqual(await client.resolve4('web'), ['10.208.0.2']);
+});
+
 test('garbage leaves nothing behind: no wait, no socket, no connection, and names are still found', {
   timeout: 20_000,
 }, async (t) => {

@@ -7,7 +7,12 @@ import { BerthError, errorMessage } from '../../core/index.ts';
 import type { Incoming } from './resolver.ts';
 import { FrameReader, frame } from './tcp-frames.ts';
 
-export type Answer = (incoming: Incoming) => Promise<Buffer | undefined>;
+export interface Service {
+  readonly networkId: string;
+  /** Who is answered, by address; others are as if nobody listened. */
+  readonly serves: (client: string) => boolean;
+  readonly answer: (incoming: Incoming) => Promise<Buffer | undefined>;
+}
 
 /** Questions are short; this leaves room for options. */
 const MAX_QUERY_BYTES = 4096;
@@ -21,18 +26,16 @@ const PORT_ATTEMPTS = 20;
 
 export class Listener {
   readonly port: number;
-  readonly #networkId: string;
+  readonly #service: Service;
   readonly #udp: UdpSocket;
   readonly #tcp: Server;
-  readonly #answer: Answer;
   readonly #connections = new Map<Socket, string>();
 
-  private constructor(networkId: string, udp: UdpSocket, tcp: Server, answer: Answer) {
+  private constructor(service: Service, udp: UdpSocket, tcp: Server) {
     this.port = udp.address().port;
-    this.#networkId = networkId;
+    this.#service = service;
     this.#udp = udp;
     this.#tcp = tcp;
-    this.#answer = answer;
     // What the kernel says of datagrams that could not be sent is the client's matter.
     udp.on('error', () => {});
     udp.on('message', (bytes, { address, port }) => void this.#onDatagram(bytes, address, port));
@@ -41,7 +44,7 @@ export class Listener {
   }
 
   /** Fails with `unavailable` when the host does not have the address. */
-  static async open(networkId: string, address: string, answer: Answer): Promise<Listener> {
+  static async open(address: string, service: Service): Promise<Listener> {
     for (let attempt = 1; ; attempt++) {
       const udp = isIPv6(address) ? createSocket({ type: 'udp6', ipv6Only: true }) : createSocket('udp4');
       // Half open: a client may end its side when it has asked.
@@ -52,7 +55,7 @@ export class Listener {
         await once(udp, 'listening');
         tcp.listen({ port: udp.address().port, host: address, ipv6Only: true });
         await once(tcp, 'listening');
-        return new Listener(networkId, udp, tcp, answer);
+        return new Listener(service, udp, tcp);
       } catch (error) {
         udp.close();
         if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE' && attempt < PORT_ATTEMPTS) continue;
@@ -71,9 +74,9 @@ export class Listener {
   }
 
   async #onDatagram(bytes: Buffer, client: string, clientPort: number): Promise<void> {
-    if (bytes.length > MAX_QUERY_BYTES) return;
-    const networkId = this.#networkId;
-    const reply = await this.#answer({ networkId, client, clientPort, transport: 'udp', bytes });
+    const { networkId, serves, answer } = this.#service;
+    if (bytes.length > MAX_QUERY_BYTES || !serves(client)) return;
+    const reply = await answer({ networkId, client, clientPort, transport: 'udp', bytes });
     if (reply !== undefined && this.#isOpen) this.#udp.send(reply, clientPort, client, () => {});
   }
 
@@ -84,12 +87,14 @@ export class Listener {
   #onConnection(socket: Socket): void {
     const client = socket.remoteAddress;
     const others = [...this.#connections.values()].filter((address) => address === client).length;
-    if (client === undefined || others >= MAX_CONNECTIONS_PER_CLIENT) return void socket.destroy();
+    const { networkId, serves, answer } = this.#service;
+    if (client === undefined || others >= MAX_CONNECTIONS_PER_CLIENT || !serves(client))
+      return void socket.destroy();
     this.#connections.set(socket, client);
     socket.on('error', () => {});
     socket.on('close', () => this.#connections.delete(socket));
     socket.setTimeout(IDLE_MS, () => socket.destroy());
-    const incoming = { networkId: this.#networkId, client, clientPort: socket.remotePort ?? 0 };
+    const incoming = { networkId, client, clientPort: socket.remotePort ?? 0 };
     const reader = new FrameReader(MAX_QUERY_BYTES);
     let waiting = 0;
     let asked = false;
@@ -98,7 +103,7 @@ export class Listener {
     };
     const serve = async (bytes: Buffer): Promise<void> => {
       waiting++;
-      const reply = await this.#answer({ ...incoming, transport: 'tcp', bytes });
+      const reply = await answer({ ...incoming, transport: 'tcp', bytes });
       waiting--;
       if (reply !== undefined && socket.writable) socket.write(frame(reply));
       if (socket.writableLength > MAX_UNREAD_BYTES) socket.destroy();

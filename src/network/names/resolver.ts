@@ -1,5 +1,6 @@
 // One question of a workload becomes one answer: from our own names, by way of the host's resolvers, or a refusal.
 
+import { errorMessage } from '../../core/index.ts';
 import {
   capTtls,
   type DnsQuestion,
@@ -46,6 +47,8 @@ export interface NameServerOptions {
    * forgets them after MAX_TTL_SECONDS at the latest.
    */
   readonly admit?: (query: NameQuery, addresses: readonly AddressRecord[]) => Promise<readonly string[]>;
+  /** Told when `source`, `forwards` or `admit` begin to fail, which makes questions fail. */
+  readonly log?: (line: string) => void;
 }
 
 /** A message as it came from a client. */
@@ -70,6 +73,7 @@ export class Resolver {
   readonly #forwarder: Forwarder;
   readonly #inFlight = new InFlight();
   readonly #closing = new AbortController();
+  #isFailing = false;
 
   constructor(options: NameServerOptions) {
     this.#options = options;
@@ -93,9 +97,14 @@ export class Resolver {
     if (refusal !== undefined || message.question === undefined) return replyTo(pending, refusal ?? FAILED);
     try {
       const own = ownReply(this.#options.source, networkId, message.question);
-      return own === undefined ? await this.#outside(pending, message.question) : replyTo(pending, own);
-    } catch {
-      // Of the source or the firewall, which log what is theirs; the client can only try again.
+      const reply =
+        own === undefined ? await this.#outside(pending, message.question) : replyTo(pending, own);
+      this.#isFailing = false;
+      return reply;
+    } catch (error) {
+      // Workloads decide how often they ask, and should not decide how long the log gets.
+      if (!this.#isFailing) this.#options.log?.(`name service: ${errorMessage(error)}`);
+      this.#isFailing = true;
       return replyTo(pending, FAILED);
     }
   }

@@ -1,5 +1,6 @@
 // The name service of all networks.
 
+import { BlockList, isIPv6 } from 'node:net';
 import { Listener } from './listener.ts';
 import { type NameServerOptions, Resolver } from './resolver.ts';
 
@@ -20,11 +21,17 @@ export class NameServer {
 
   /**
    * Answers questions that come to this address of the host, by UDP and TCP, as coming from the network; resolves with the
-   * port, which is random. Fails with `unavailable` when the host does not have the address. Calls for one network, and
-   * `close`, must not overlap.
+   * port, which is random. With a prefix length (10.208.0.1/20) only those from its subnet: the host may route others'
+   * to it. Fails with `unavailable` when the host does not have the address. Calls for one network, and `close`, must
+   * not overlap.
    */
-  async listen(networkId: string, address: string): Promise<number> {
-    const listener = await Listener.open(networkId, address, (incoming) => this.#resolver.answer(incoming));
+  async listen(networkId: string, gateway: string): Promise<number> {
+    const [address = ''] = gateway.split('/');
+    const listener = await Listener.open(address, {
+      networkId,
+      serves: subnetCheck(gateway),
+      answer: (incoming) => this.#resolver.answer(incoming),
+    });
     const listeners = this.#networks.get(networkId) ?? new Map<string, Listener>();
     this.#networks.set(networkId, listeners);
     await listeners.get(address)?.close();
@@ -52,4 +59,13 @@ export class NameServer {
   #serves(address: string): boolean {
     return [...this.#networks.values()].some((listeners) => listeners.has(address));
   }
+}
+
+function subnetCheck(gateway: string): (client: string) => boolean {
+  const [address = '', prefix] = gateway.split('/');
+  if (prefix === undefined) return () => true;
+  const family = isIPv6(address) ? 'ipv6' : 'ipv4';
+  const subnet = new BlockList();
+  subnet.addSubnet(address, Number(prefix), family);
+  return (client) => subnet.check(client.split('%')[0] ?? '', family);
 }
