@@ -4,6 +4,7 @@ import { BerthError, type ResourceSpec } from '../core/index.ts';
 import type { WorkloadUpdate } from './api.ts';
 import type { EngineContext } from './context.ts';
 import { conflict } from './lifecycle.ts';
+import { memberOf } from './networks/membership.ts';
 import { cancelRestart } from './removal.ts';
 import {
   changeResources,
@@ -32,6 +33,7 @@ export async function renameWorkload(ctx: EngineContext, workload: Workload, wan
     throw error;
   }
   ctx.registry.releaseName(oldName);
+  ctx.networking.renamed(memberOf(workload));
   ctx.events.publish(workload.event('rename', { oldName: `/${oldName}` }));
 }
 

@@ -2,8 +2,9 @@
 // firewall, name service). Never knows instances or drivers: what goes inside them is said by core's EndpointSpec.
 // Invariant: records say what there is; bridges, rules and names follow them and can be made again from them at any time.
 
+export type { Member } from './member.ts';
 export { BUILT_IN } from './names-of-networks.ts';
-export type { Member, NetworkingOptions } from './networking.ts';
+export type { NetworkingOptions } from './networking.ts';
 export { Networking } from './networking.ts';
 export { openNetworking } from './open.ts';
 export { normalAddress } from './ports.ts';

@@ -11,24 +11,16 @@ import {
   type RunNetwork,
 } from '../core/index.ts';
 import type { Nft } from '../host/index.ts';
-import { contains, familyOf, parseAddress, parseSubnet } from './address.ts';
+import { familyOf, parseSubnet } from './address.ts';
 import { AddressBook } from './addresses.ts';
 import { interfaceExists, lowerBridge, raiseBridge } from './bridge.ts';
 import type { Firewall, FirewallNetwork, FirewallWorkload } from './firewall/index.ts';
+import type { Member } from './member.ts';
 import type { NameServer, NameSource } from './names/index.ts';
+import { OpenNames } from './open-names.ts';
 import { PortBook } from './ports.ts';
 import type { NetworkStore } from './store.ts';
 import { uplinkMtu } from './uplink.ts';
-
-/** A workload as networks see it. */
-export interface Member {
-  readonly id: string;
-  readonly name: string;
-  readonly hostname: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly endpoints: readonly Endpoint[];
-  readonly published: readonly PublishedPort[];
-}
 
 export interface NetworkingOptions {
   readonly store: NetworkStore;
@@ -117,6 +109,11 @@ export class Networking {
     const specs = await this.#specs(member.endpoints);
     await this.#firewall.setWorkload(toFirewall(member, this.store));
     return specs;
+  }
+
+  /** Another name is known at once. */
+  renamed(member: Member): void {
+    if (this.#open.has(member.id)) this.#open.set(member.id, member);
   }
 
   async #specs(endpoints: readonly Endpoint[]): Promise<readonly EndpointSpec[]> {
@@ -224,44 +221,6 @@ export class Networking {
     await this.#names.close();
     await this.#nft.close();
   }
-}
-
-/** Who is called what: only what runs has an address. */
-class OpenNames implements NameSource {
-  readonly #open: ReadonlyMap<string, Member>;
-  readonly #store: NetworkStore;
-
-  constructor(open: ReadonlyMap<string, Member>, store: NetworkStore) {
-    this.#open = open;
-    this.#store = store;
-  }
-
-  *#on(
-    networkId: string,
-  ): Generator<{ readonly names: readonly string[]; readonly addresses: readonly string[] }> {
-    for (const { id, name, endpoints } of this.#open.values())
-      for (const { networkId: own, aliases, ipv4, ipv6 } of endpoints) {
-        if (own !== networkId) continue;
-        const addresses = [ipv4, ipv6].filter((address) => address !== undefined);
-        yield { names: [name, id.slice(0, 12), ...aliases].map((text) => text.toLowerCase()), addresses };
-      }
-  }
-
-  addressesOf(networkId: string, name: string): readonly string[] | undefined {
-    const found = [...this.#on(networkId)].filter(({ names }) => names.includes(name));
-    return found.length === 0 ? undefined : found.flatMap(({ addresses }) => addresses);
-  }
-
-  namesOf(networkId: string, address: string): readonly string[] | undefined {
-    const isOurs = this.#store.get(networkId).subnets.some(({ subnet }) => isWithin(subnet, address));
-    if (!isOurs) return undefined;
-    return [...this.#on(networkId)].find(({ addresses }) => addresses.includes(address))?.names ?? [];
-  }
-}
-
-function isWithin(subnet: string, address: string): boolean {
-  const { family, ...rest } = parseSubnet(subnet);
-  return familyOf(address) === family && contains({ family, ...rest }, parseAddress(address));
 }
 
 function portOf({ id }: Endpoint): string {

@@ -3,7 +3,7 @@
 // Invariant: it remembers nothing of an answer, so what is true now is what the next question finds.
 
 export type { AddressRecord } from './admission.ts';
-export type { NameSource } from './own-names.ts';
+export type { Asker, NameSource } from './own-names.ts';
 export { hostResolvers, type Upstream } from './resolv-conf.ts';
 export { MAX_TTL_SECONDS, type NameQuery, type NameServerOptions } from './resolver.ts';
 export { NameServer } from './server.ts';

@@ -3,15 +3,22 @@
 import { type DnsQuestion, type DnsReply, encodeName, RCODE, TYPE } from '../../formats/dns.ts';
 import { addressBytes, pointedAddress } from './ip-bytes.ts';
 
+/** Who asks: a client of a network, which may be on others, too. */
+export interface Asker {
+  readonly networkId: string;
+  /** The address that the question came from. */
+  readonly client: string;
+}
+
 /** What is known of names; asked for each query, so that changes are visible at once. */
 export interface NameSource {
   /**
-   * The addresses, of both families, of a name on a network: workload, alias, service, short id. `name` is lower case and
+   * The addresses, of both families, of a name on the networks of who asks: workload, alias, service, short id. `name` is lower case and
    * has no final dot. Empty: the name exists and has no address; undefined: it is not ours and may be asked for outside.
    */
-  addressesOf(networkId: string, name: string): readonly string[] | undefined;
-  /** The names of an address, the first one first. Empty: ours, but nobody's; undefined: not an address of this network. */
-  namesOf(networkId: string, address: string): readonly string[] | undefined;
+  addressesOf(asker: Asker, name: string): readonly string[] | undefined;
+  /** The names of an address, the first one first. Empty: ours, but nobody's; undefined: not an address of these networks. */
+  namesOf(asker: Asker, address: string): readonly string[] | undefined;
 }
 
 /**
@@ -21,10 +28,10 @@ export interface NameSource {
 const TTL_SECONDS = 0;
 
 /** The answer to a question about one of our own names or addresses; undefined when it is about others. */
-export function ownReply(source: NameSource, networkId: string, question: DnsQuestion): DnsReply | undefined {
+export function ownReply(source: NameSource, asker: Asker, question: DnsQuestion): DnsReply | undefined {
   const address = question.type === TYPE.ptr ? pointedAddress(question.name) : undefined;
-  if (address !== undefined) return pointerReply(source.namesOf(networkId, address));
-  const addresses = source.addressesOf(networkId, question.name);
+  if (address !== undefined) return pointerReply(source.namesOf(asker, address));
+  const addresses = source.addressesOf(asker, question.name);
   if (addresses === undefined) return undefined;
   const length = lengthOf(question.type);
   const found = addresses

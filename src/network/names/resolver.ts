@@ -87,7 +87,7 @@ export class Resolver {
 
   /** What to send back; undefined: nothing. Never rejects. */
   async answer(incoming: Incoming): Promise<Buffer | undefined> {
-    const { bytes, transport, networkId } = incoming;
+    const { bytes, transport } = incoming;
     // Whoever answers answers may be made to talk to itself for ever.
     if (bytes.length < HEADER_BYTES || (bytes[2] ?? 0) >= 0x80) return undefined;
     const message = parseQuery(bytes);
@@ -96,7 +96,7 @@ export class Resolver {
     const refusal = refusalOf(message);
     if (refusal !== undefined || message.question === undefined) return replyTo(pending, refusal ?? FAILED);
     try {
-      const own = ownReply(this.#options.source, networkId, message.question);
+      const own = ownReply(this.#options.source, incoming, message.question);
       const reply =
         own === undefined ? await this.#outside(pending, message.question) : replyTo(pending, own);
       this.#isFailing = false;

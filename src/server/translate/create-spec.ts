@@ -5,6 +5,7 @@ import {
   type DeviceSpec,
   type HealthSpec,
   type LogSpec,
+  type NetworkAttachment,
   type WorkloadSpec,
 } from '../../core/index.ts';
 import {
@@ -85,13 +86,19 @@ function toNetworks(request: CreateRequest) {
   const main = first ?? { network: networkMode, aliases: [] };
   const isFixed = networkMode === 'none' || networkMode === 'host' || networkMode.startsWith('container:');
   // They also name the mode itself as a network, saying nothing of it.
-  const said = isFixed ? attachments.filter(({ network }) => network !== networkMode) : attachments;
+  const said = isFixed
+    ? attachments.filter((said) => said.network !== networkMode || saysSomething(said))
+    : attachments;
   return {
     networkMode,
     networks: request.MacAddress === '' ? said : [{ ...main, ...mac }, ...said.slice(1)],
     ports: host.PortBindings.map(toPortRequest),
     publishAllPorts: host.PublishAllPorts,
   };
+}
+
+function saysSomething({ network: _, aliases, ...addresses }: NetworkAttachment): boolean {
+  return aliases.length > 0 || Object.keys(addresses).length > 0;
 }
 
 function toProcess(request: CreateRequest) {

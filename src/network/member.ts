@@ -1,0 +1,12 @@
+// A workload as networks see it.
+
+import type { Endpoint, PublishedPort } from '../core/index.ts';
+
+export interface Member {
+  readonly id: string;
+  readonly name: string;
+  readonly hostname: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly endpoints: readonly Endpoint[];
+  readonly published: readonly PublishedPort[];
+}

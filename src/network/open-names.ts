@@ -1,0 +1,54 @@
+// The names of workloads that run, for the name service.
+
+import type { Endpoint } from '../core/index.ts';
+import { contains, familyOf, parseAddress, parseSubnet } from './address.ts';
+import type { Member } from './member.ts';
+import type { Asker, NameSource } from './names/index.ts';
+import type { NetworkStore } from './store.ts';
+
+/** Who is called what: only what runs has an address. */
+export class OpenNames implements NameSource {
+  readonly #open: ReadonlyMap<string, Member>;
+  readonly #store: NetworkStore;
+
+  constructor(open: ReadonlyMap<string, Member>, store: NetworkStore) {
+    this.#open = open;
+    this.#store = store;
+  }
+
+  /** The networks of who asks: at least the one that the question came from. */
+  #networksOf({ networkId, client }: Asker): ReadonlySet<string> {
+    for (const { endpoints } of this.#open.values()) {
+      const asks = ({ networkId: own, ipv4, ipv6 }: Endpoint) =>
+        own === networkId && (ipv4 === client || ipv6 === client);
+      if (endpoints.some(asks)) return new Set(endpoints.map((endpoint) => endpoint.networkId));
+    }
+    return new Set([networkId]);
+  }
+
+  *#on(networks: ReadonlySet<string>): Generator<{ names: readonly string[]; addresses: readonly string[] }> {
+    for (const { id, name, endpoints } of this.#open.values())
+      for (const { networkId, aliases, ipv4, ipv6 } of endpoints) {
+        if (!networks.has(networkId)) continue;
+        const addresses = [ipv4, ipv6].filter((address) => address !== undefined);
+        yield { names: [name, id.slice(0, 12), ...aliases].map((text) => text.toLowerCase()), addresses };
+      }
+  }
+
+  addressesOf(asker: Asker, name: string): readonly string[] | undefined {
+    const found = [...this.#on(this.#networksOf(asker))].filter(({ names }) => names.includes(name));
+    return found.length === 0 ? undefined : found.flatMap(({ addresses }) => addresses);
+  }
+
+  namesOf(asker: Asker, address: string): readonly string[] | undefined {
+    const networks = this.#networksOf(asker);
+    const subnets = [...networks].flatMap((id) => this.#store.find(id)?.subnets ?? []);
+    if (!subnets.some(({ subnet }) => isWithin(subnet, address))) return undefined;
+    return [...this.#on(networks)].find(({ addresses }) => addresses.includes(address))?.names ?? [];
+  }
+}
+
+function isWithin(subnet: string, address: string): boolean {
+  const { family, ...rest } = parseSubnet(subnet);
+  return familyOf(address) === family && contains({ family, ...rest }, parseAddress(address));
+}
