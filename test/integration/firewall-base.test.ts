@@ -2,91 +2,26 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { Nft } from '../../src/host/index.ts';
-import { Firewall } from '../../src/network/firewall/firewall.ts';
-import type { FirewallNetwork, FirewallWorkload } from '../../src/network/firewall/types.ts';
-import { assertOwnNamespace, Host, makeBridge, plug, plugOutside, sh } from '../fixtures/network-lab.ts';
+import { FirewallLab, NETWORK, OTHER, workloadOf } from '../fixtures/firewall-lab.ts';
+import { type Host, sh } from '../fixtures/network-lab.ts';
 
-const NETWORK: FirewallNetwork = {
-  id: 'n1',
-  name: 'bridge',
-  bridge: 'berth0',
-  subnets: ['10.208.0.0/20', 'fd00:d0::/64'],
-  gateways: ['10.208.0.1', 'fd00:d0::1'],
-  internal: false,
-  masquerade: true,
-};
-const OTHER: FirewallNetwork = {
-  ...NETWORK,
-  id: 'n2',
-  name: 'other',
-  bridge: 'berth-2',
-  subnets: ['10.208.16.0/20'],
-  gateways: ['10.208.16.1'],
-};
-const workload = (name: string, number: number, network = NETWORK): FirewallWorkload => ({
-  id: name,
-  name,
-  labels: {},
-  endpoints: [
-    {
-      bridge: network.bridge,
-      port: `p-${name}`,
-      mac: `02:00:00:00:00:0${number}`,
-      addresses: network.subnets.map((subnet) =>
-        subnet.replace(/0\/20/, `${number}`).replace(/::\/64/, `::${number}`),
-      ),
-    },
-  ],
-  published: [],
-});
-
-const nft = new Nft();
-const firewall = new Firewall(nft, 'berth');
-const hosts: Host[] = [];
-const web = workload('web', 2);
-const db = workload('db', 3);
-const far = workload('far', 4, OTHER);
-let [webHost, dbHost, farHost, outside, here] = [] as unknown as [Host, Host, Host, Host, Host];
-
-async function open(item: FirewallWorkload, network: FirewallNetwork): Promise<Host> {
-  const host = await Host.open();
-  hosts.push(host);
-  const [endpoint] = item.endpoints;
-  assert.ok(endpoint);
-  plug(host, {
-    ...endpoint,
-    addresses: endpoint.addresses.map((address) => `${address}/${address.includes(':') ? 64 : 20}`),
-    gateways: network.gateways,
-  });
-  for (const address of endpoint.addresses) {
-    await host.call('listen', 80, address);
-    await host.call('listenUdp', 80, address);
-  }
-  return host;
-}
+const web = workloadOf('web', 2);
+const db = workloadOf('db', 3);
+const far = workloadOf('far', 4, { network: OTHER });
+let lab: FirewallLab;
+let webHost: Host;
+let dbHost: Host;
+let farHost: Host;
+let outside: Host;
+let here: Host;
 
 before(async () => {
-  assertOwnNamespace();
-  makeBridge('berth0', ['10.208.0.1/20', 'fd00:d0::1/64']);
-  makeBridge('berth-2', ['10.208.16.1/20']);
-  await firewall.rebuild([NETWORK, OTHER], [web, db, far]);
-  [webHost, dbHost, farHost] = await Promise.all([open(web, NETWORK), open(db, NETWORK), open(far, OTHER)]);
-  [outside, here] = await Promise.all([Host.open(), Host.openHere()]);
-  hosts.push(outside, here);
-  plugOutside(
-    outside,
-    'uplink',
-    ['198.51.100.1/24', '2001:db8::1/64'],
-    ['198.51.100.2/24', '2001:db8::2/64'],
-  );
-  await outside.call('listen', 80, '0.0.0.0');
-  outside.run('ip', 'route', 'add', '10.208.0.0/12', 'via', '198.51.100.1');
-  outside.run('ip', '-6', 'route', 'add', 'default', 'via', '2001:db8::1');
+  lab = await FirewallLab.open();
+  [webHost, dbHost, farHost] = await Promise.all([lab.start(web), lab.start(db), lab.start(far)]);
+  [outside, here] = await Promise.all([lab.openOutside(), lab.openHere()]);
 });
 after(async () => {
-  for (const host of hosts) host.close();
-  await nft.close();
+  await lab.close();
 });
 
 describe('without a policy', () => {
@@ -126,7 +61,7 @@ describe('published ports', () => {
     port: 80,
   });
   before(async () => {
-    await firewall.setWorkload({
+    await lab.firewall.setWorkload({
       ...web,
       published: [
         port('', 8080),
@@ -183,11 +118,11 @@ describe('published ports', () => {
 
   it('are published once', async () => {
     await assert.rejects(
-      firewall.setWorkload({ ...db, published: [port('', 8080, '10.208.0.3')] }),
+      lab.firewall.setWorkload({ ...db, published: [port('', 8080, '10.208.0.3')] }),
       /port 0\.0\.0\.0:8080\/tcp is published by web/,
     );
     await assert.rejects(
-      firewall.setWorkload({ ...db, published: [port('::1', 8090, '10.208.0.3')] }),
+      lab.firewall.setWorkload({ ...db, published: [port('::1', 8090, '10.208.0.3')] }),
       /port \[::1\]:8090\/tcp cannot lead to 10\.208\.0\.3: both must be IPv4 or both IPv6/,
     );
   });
@@ -197,9 +132,9 @@ describe('published ports', () => {
     const times = [];
     for (let round = 0; round < 5; round++) {
       const started = performance.now();
-      await firewall.setWorkload({ ...db, published: many });
+      await lab.firewall.setWorkload({ ...db, published: many });
       times.push(performance.now() - started);
-      await firewall.setWorkload(db);
+      await lab.firewall.setWorkload(db);
     }
     assert.ok(Math.min(...times) < 20, `${times}`);
     if (process.env['SHOW']) console.log(times);
@@ -210,22 +145,22 @@ describe('tables', () => {
   it('made anew cut no connection', async () => {
     const connection = await outside.call('open', '198.51.100.1', 8080, 1000);
     assert.equal(typeof connection, 'number');
-    await firewall.rebuild([NETWORK, OTHER], [web, db, far]);
+    await lab.firewall.rebuild([NETWORK, OTHER], [web, db, far]);
     assert.equal(await outside.call('echo', Number(connection), 1000), 'ping');
     assert.equal(await outside.ask('198.51.100.1', 8080), 'refused');
   });
 
   it('are made anew as a whole when somebody flushed them', async () => {
     sh('nft', 'flush', 'ruleset');
-    await firewall.removeWorkload('far');
-    await firewall.setWorkload({ ...far, name: 'again' });
+    await lab.firewall.removeWorkload('far');
+    await lab.firewall.setWorkload({ ...far, name: 'again' });
     assert.equal(await webHost.ask('10.208.16.4', 80), 'refused');
     assert.equal(await webHost.ask('198.51.100.2', 80), 'as 198.51.100.1');
   });
 
   it('vanish', async () => {
-    await firewall.uninstall();
-    await firewall.uninstall();
+    await lab.firewall.uninstall();
+    await lab.firewall.uninstall();
     assert.equal(sh('nft', 'list', 'tables'), '');
   });
 });

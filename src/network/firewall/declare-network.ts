@@ -1,20 +1,25 @@
 // What a network needs in the tables.
 
 import { familyOf } from './address-classes.ts';
+import { compilePolicy, declareJumps } from './compile-policy.ts';
 import type { Declaration, Element } from './declaration.ts';
 import type { FirewallNetwork } from './types.ts';
 
 export function declareNetwork(network: FirewallNetwork): Declaration {
   const bridge = `"${network.bridge}"`;
+  const { policy } = network;
+  const owner = { kind: 'network', id: network.id, name: network.name } as const;
   return {
     sets: new Map(),
-    limits: new Map(),
     chains: new Map(),
+    ...(policy === undefined ? {} : compilePolicy(owner, policy)),
+    limits: new Map(),
     elements: [
       inet('bridges', bridge),
       inet('same', `${bridge} . ${bridge}`),
       ...(network.internal ? [inet('internal', bridge)] : []),
       ...network.subnets.flatMap((subnet) => declareSubnet(network, subnet)),
+      ...(policy === undefined ? [] : network.subnets.flatMap((subnet) => declareJumps(owner, subnet))),
       ...Object.entries(network.namePorts ?? {}).flatMap(([gateway, port]) => [
         inet(`names${familyOf(gateway)}`, `${bridge} . ${gateway}`, `${port}`),
         inet(`resolvers${familyOf(gateway)}`, `${bridge} . ${gateway} . ${port}`),

@@ -1,9 +1,10 @@
 // What a workload needs in the tables: who it may claim to be, how fast it may be, the ports it publishes.
 
 import { familyOf } from './address-classes.ts';
+import { formatHex } from './address-range.ts';
+import { compilePolicy, declareJumps } from './compile-policy.ts';
 import type { Declaration, Element } from './declaration.ts';
-import { formatHex } from './ipv6.ts';
-import type { FirewallEndpoint, FirewallWorkload, PublishedPort } from './types.ts';
+import { addressesOf, type FirewallEndpoint, type FirewallWorkload, type PublishedPort } from './types.ts';
 
 /** A policer without a bucket starves TCP: a tenth of a second, and a few of the largest segments that are not split. */
 const MIN_BURST_BYTES = 256 << 10;
@@ -12,14 +13,20 @@ const BURSTS_PER_SECOND = 10;
 export function declareWorkload(workload: FirewallWorkload): Declaration {
   const publishing = new Set(workload.published.map(({ address }) => address));
   const limits = workload.endpoints.flatMap(limitsOf);
+  const { policy } = workload;
+  const owner = { kind: 'workload', id: workload.id, name: workload.name } as const;
   return {
     sets: new Map(),
-    limits: new Map(limits.map(({ name, text }) => [name, text])),
     chains: new Map(),
+    ...(policy === undefined ? {} : compilePolicy(owner, policy)),
+    limits: new Map(limits.map(({ name, text }) => [name, text])),
     elements: [
       ...workload.endpoints.flatMap(declareEndpoint),
       ...limits.map(({ map, port, name }) => bridge(map, port, `"${name}"`)),
       ...workload.published.map(declarePort),
+      ...(policy === undefined
+        ? []
+        : addressesOf(workload).flatMap((address) => declareJumps(owner, address))),
       ...[...publishing].map((address) => inet(`self${familyOf(address)}`, `${address} . ${address}`)),
     ],
   };

@@ -1,21 +1,13 @@
 // The tables of one daemon, kept true to the networks and workloads that it says there are.
 
-import { BerthError } from '../../core/index.ts';
 import type { Nft } from '../../host/index.ts';
-import { familyOf } from './address-classes.ts';
-import { type Change, type Declaration, formatChanges, NOTHING } from './declaration.ts';
-import { declareNetwork } from './declare-network.ts';
-import { declareWorkload, isEverywhere } from './declare-workload.ts';
+import { Admissions, admissionOf, formatAdmissions } from './admissions.ts';
+import { formatChanges } from './declaration.ts';
+import { allowersOf, isAdmissible, isAllowedAnyway, mayAskFor } from './names.ts';
+import { checkPorts } from './ports.ts';
 import { formatRemoval, formatRuleset } from './ruleset.ts';
-import type { FirewallNetwork, FirewallWorkload } from './types.ts';
-
-/** Each object as it was given: one that is the same object has not changed. */
-interface State {
-  readonly networks: ReadonlyMap<string, FirewallNetwork>;
-  readonly workloads: ReadonlyMap<string, FirewallWorkload>;
-}
-
-const NO_STATE: State = { networks: new Map(), workloads: new Map() };
+import { changesBetween, NO_STATE, nextState, policiesOf, type State } from './state.ts';
+import type { FirewallNetwork, FirewallWorkload, NameQuestion, ResolvedAddress } from './types.ts';
 
 /**
  * Each method resolves when its change is in force; changes come in the order of the calls, each a transaction. When
@@ -24,9 +16,8 @@ const NO_STATE: State = { networks: new Map(), workloads: new Map() };
 export class Firewall {
   readonly #nft: Nft;
   readonly #table: string;
+  readonly #admissions = new Admissions();
   #state = NO_STATE;
-  /** By `network ID`, `workload ID`: what is in the tables. */
-  #declared: ReadonlyMap<string, Declaration> = new Map();
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(nft: Nft, table: string) {
@@ -37,22 +28,20 @@ export class Firewall {
   /** Puts tables with exactly these in place of what is there. Established connections go on. */
   async rebuild(networks: readonly FirewallNetwork[], workloads: readonly FirewallWorkload[]): Promise<void> {
     await this.#inTurn(async () => {
-      const state = { networks: byId(networks), workloads: byId(workloads) };
-      await this.#replace(state, declare(state, NO_STATE, new Map()));
+      await this.#replace(nextState(NO_STATE, byId(networks), byId(workloads)));
     });
   }
 
   /** Adds a network or changes it. */
   async setNetwork(network: FirewallNetwork): Promise<void> {
-    await this.#change(({ networks, workloads }) => ({
-      networks: new Map(networks).set(network.id, network),
-      workloads,
-    }));
+    await this.#change((state) =>
+      nextState(state, new Map(state.networks).set(network.id, network), state.workloads),
+    );
   }
 
   /** Nothing when there is none. */
   async removeNetwork(id: string): Promise<void> {
-    await this.#change(({ networks, workloads }) => ({ networks: without(networks, id), workloads }));
+    await this.#change((state) => nextState(state, without(state.networks, id), state.workloads));
   }
 
   /**
@@ -60,15 +49,45 @@ export class Firewall {
    * `conflict` when a port is published already.
    */
   async setWorkload(workload: FirewallWorkload): Promise<void> {
-    await this.#change(({ networks, workloads }) => {
-      checkPorts(workload, workloads);
-      return { networks, workloads: new Map(workloads).set(workload.id, workload) };
+    await this.#change((state) => {
+      checkPorts(workload, state.workloads);
+      return nextState(state, state.networks, new Map(state.workloads).set(workload.id, workload));
     });
   }
 
   /** Nothing when there is none. */
   async removeWorkload(id: string): Promise<void> {
-    await this.#change(({ networks, workloads }) => ({ networks, workloads: without(workloads, id) }));
+    await this.#change((state) => nextState(state, state.networks, without(state.workloads, id)));
+  }
+
+  /** Whether a client's question for a name may leave the host. */
+  forwards({ networkId, client, name }: NameQuestion): boolean {
+    if (this.#state.networks.get(networkId)?.internal !== false) return false;
+    return mayAskFor(policiesOf(this.#state, networkId, client), name);
+  }
+
+  /**
+   * Opens the addresses that an allowed name resolved to, for who asked and while it uses them; resolves, when that is
+   * in force, with those that it may be told.
+   */
+  async admit(
+    { networkId, client, name }: NameQuestion,
+    addresses: readonly ResolvedAddress[],
+  ): Promise<readonly string[]> {
+    const policies = policiesOf(this.#state, networkId, client);
+    const allowers = allowersOf(policies, name);
+    if (allowers.length === 0) return addresses.map(({ address }) => address);
+    const admissible = addresses.filter(({ address }) => isAdmissible(address));
+    const wanted = allowers.flatMap(({ owner, pattern }) =>
+      admissible.map(({ address, ttlSeconds }) => admissionOf(owner, pattern, address, ttlSeconds)),
+    );
+    if (this.#admissions.missing(wanted).length > 0) {
+      this.#admissions.add(wanted);
+      await this.#change((state) => state, formatAdmissions(this.#table, wanted));
+    }
+    return addresses
+      .map(({ address }) => address)
+      .filter((address) => isAdmissible(address) || isAllowedAnyway(policies, address));
   }
 
   /** Removes all that was made, by whichever daemon of this name. */
@@ -76,31 +95,31 @@ export class Firewall {
     await this.#inTurn(async () => {
       await this.#nft.apply(formatRemoval(this.#table));
       this.#state = NO_STATE;
-      this.#declared = new Map();
     });
   }
 
-  async #change(next: (state: State) => State): Promise<void> {
+  async #change(next: (state: State) => State, more: readonly string[] = []): Promise<void> {
     await this.#inTurn(async () => {
       const state = next(this.#state);
-      const declared = declare(state, this.#state, this.#declared);
-      const commands = formatChanges(this.#table, changesBetween(this.#declared, declared));
+      const commands = formatChanges(this.#table, changesBetween(this.#state, state));
       try {
-        await this.#nft.apply(commands);
+        await this.#nft.apply([...commands, ...more]);
       } catch {
         // The tables are not what they were left as, or the change is wrong: then this fails, too.
-        return await this.#replace(state, declared);
+        return await this.#replace(state);
       }
       this.#state = state;
-      this.#declared = declared;
     });
   }
 
-  async #replace(state: State, declared: ReadonlyMap<string, Declaration>): Promise<void> {
-    const changes = changesBetween(new Map(), declared);
-    await this.#nft.apply([...formatRuleset(this.#table), ...formatChanges(this.#table, changes)]);
+  async #replace(state: State): Promise<void> {
+    const sets = new Set([...state.declared.values()].flatMap((declaration) => [...declaration.sets.keys()]));
+    await this.#nft.apply([
+      ...formatRuleset(this.#table),
+      ...formatChanges(this.#table, changesBetween(NO_STATE, state)),
+      ...formatAdmissions(this.#table, this.#admissions.current(sets)),
+    ]);
     this.#state = state;
-    this.#declared = declared;
   }
 
   async #inTurn(work: () => Promise<void>): Promise<void> {
@@ -108,63 +127,6 @@ export class Firewall {
     this.#last = turn.catch(() => {});
     await turn;
   }
-}
-
-/** What has not changed since `before` is taken from there. */
-function declare(
-  { networks, workloads }: State,
-  before: State,
-  declared: ReadonlyMap<string, Declaration>,
-): Map<string, Declaration> {
-  const result = new Map<string, Declaration>();
-  for (const [id, network] of networks) {
-    const known = before.networks.get(id) === network ? declared.get(`network ${id}`) : undefined;
-    result.set(`network ${id}`, known ?? declareNetwork(network));
-  }
-  for (const [id, workload] of workloads) {
-    const known = before.workloads.get(id) === workload ? declared.get(`workload ${id}`) : undefined;
-    result.set(`workload ${id}`, known ?? declareWorkload(workload));
-  }
-  return result;
-}
-
-function changesBetween(
-  before: ReadonlyMap<string, Declaration>,
-  after: ReadonlyMap<string, Declaration>,
-): Change[] {
-  return [...new Set([...before.keys(), ...after.keys()])]
-    .filter((key) => before.get(key) !== after.get(key))
-    .map((key) => ({ before: before.get(key) ?? NOTHING, after: after.get(key) ?? NOTHING }));
-}
-
-/** Refuses what two would publish, and what leads from one family to the other. */
-function checkPorts(workload: FirewallWorkload, others: ReadonlyMap<string, FirewallWorkload>): void {
-  const owners = new Map(
-    [...others.values()]
-      .filter(({ id }) => id !== workload.id)
-      .flatMap(({ name, published }) => published.map((port) => [formatPublished(port), name] as const)),
-  );
-  for (const port of workload.published) {
-    const owner = owners.get(formatPublished(port));
-    if (owner !== undefined)
-      throw new BerthError('conflict', `port ${formatPublished(port)} is published by ${owner}`);
-    if (!isEverywhere(port.hostAddress) && familyOf(port.hostAddress) !== familyOf(port.address))
-      throw new BerthError(
-        'invalid-argument',
-        `port ${formatPublished(port)} cannot lead to ${port.address}: both must be IPv4 or both IPv6`,
-      );
-  }
-}
-
-function formatPublished({
-  protocol,
-  hostAddress,
-  hostPort,
-  address,
-}: FirewallWorkload['published'][number]) {
-  const everywhere = familyOf(address) === 4 ? '0.0.0.0' : '[::]';
-  const host = isEverywhere(hostAddress) ? everywhere : hostAddress;
-  return `${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${hostPort}/${protocol}`;
 }
 
 function byId<Item extends { readonly id: string }>(items: readonly Item[]): Map<string, Item> {

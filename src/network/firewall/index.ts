@@ -4,4 +4,5 @@
 
 export { Firewall } from './firewall.ts';
 export * from './policy.ts';
+export * from './policy-text.ts';
 export * from './types.ts';

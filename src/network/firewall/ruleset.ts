@@ -114,9 +114,7 @@ const ROUTED_CHAINS: readonly Chain[] = [
   ],
   [
     'from_host',
-    // A workload must not learn that another is on its link: it would no longer come by here.
-    'icmp type redirect drop',
-    'icmpv6 type nd-redirect drop',
+    'fib daddr type local accept',
     'ct state established,related ct direction reply accept',
     'ct state established,related jump settled',
     'goto policies_in',
@@ -175,7 +173,15 @@ const ROUTED_HOOKS: readonly Chain[] = [
     'oifname @bridges goto arriving',
   ],
   ['input', 'type filter hook input priority filter; policy accept;', 'iifname @bridges goto to_host'],
-  ['host', 'type filter hook output priority filter; policy accept;', 'oifname @bridges goto from_host'],
+  [
+    'host',
+    'type filter hook output priority filter; policy accept;',
+    // A workload must not learn that another is on its link: it would no longer come by here.
+    'oifname @bridges icmp type redirect drop',
+    'oifname @bridges icmpv6 type nd-redirect drop',
+    // What is translated here still has the interface that it would have had.
+    ...both('ct reply IP saddr @insideF goto from_host'),
+  ],
 ];
 
 /** The bridges' own rules, without state: who may send by a port, and how much. */

@@ -53,3 +53,19 @@ export interface FirewallWorkload {
   readonly published: readonly PublishedPort[];
   readonly policy?: Policy;
 }
+
+export function addressesOf({ endpoints }: FirewallWorkload): string[] {
+  return endpoints.flatMap(({ addresses }) => addresses);
+}
+
+/** Of a client on a network, for a name in lower case without a final dot. */
+export interface NameQuestion {
+  readonly networkId: string;
+  readonly client: string;
+  readonly name: string;
+}
+
+export interface ResolvedAddress {
+  readonly address: string;
+  readonly ttlSeconds: number;
+}

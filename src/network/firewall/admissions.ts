@@ -1,0 +1,72 @@
+// The addresses that allowed names resolved to, until they expire.
+
+import { familyOf } from './address-classes.ts';
+import { nameSet, type PolicyOwner } from './compile-policy.ts';
+
+/** Seconds; also for names whose owners say less, as clients connect after they have looked up. */
+const MIN_SECONDS = 60;
+const MAX_SECONDS = 3600;
+
+export interface Admission {
+  readonly set: string;
+  readonly address: string;
+  readonly expiresAtMs: number;
+}
+
+export function admissionOf(
+  owner: PolicyOwner,
+  pattern: string,
+  address: string,
+  ttlSeconds: number,
+): Admission {
+  const seconds = Math.min(Math.max(ttlSeconds, MIN_SECONDS), MAX_SECONDS);
+  return {
+    set: nameSet(owner, pattern, familyOf(address)),
+    address,
+    // Who was told a moment ago connects a moment later.
+    expiresAtMs: Date.now() + (seconds + MIN_SECONDS) * 1000,
+  };
+}
+
+/** What was admitted, as the kernel has it, too. */
+export class Admissions {
+  readonly #byKey = new Map<string, Admission>();
+
+  /** Those that stay allowed for less long than `wanted`, or are not yet. */
+  missing(wanted: readonly Admission[]): Admission[] {
+    return wanted.filter((admission) => {
+      const known = this.#byKey.get(keyOf(admission))?.expiresAtMs ?? 0;
+      // What expires a little earlier is not worth a transaction.
+      return known < admission.expiresAtMs - (MIN_SECONDS * 1000) / 2;
+    });
+  }
+
+  add(admissions: readonly Admission[]): void {
+    for (const admission of admissions) this.#byKey.set(keyOf(admission), admission);
+  }
+
+  /** Those that are still allowed, in `sets`; forgets the others. */
+  current(sets: ReadonlySet<string>): Admission[] {
+    const now = Date.now();
+    for (const [key, { set, expiresAtMs }] of this.#byKey)
+      if (expiresAtMs <= now || !sets.has(set)) this.#byKey.delete(key);
+    return [...this.#byKey.values()];
+  }
+}
+
+/** Takes the place of an element that is there, whose time could not be changed otherwise. */
+export function formatAdmissions(table: string, admissions: readonly Admission[]): string[] {
+  return admissions.flatMap(({ set, address, expiresAtMs }) => {
+    const seconds = Math.max(1, Math.round((expiresAtMs - Date.now()) / 1000));
+    const element = `element inet ${table} ${set}`;
+    return [
+      `add ${element} { ${address} timeout ${seconds}s }`,
+      `delete ${element} { ${address} }`,
+      `add ${element} { ${address} timeout ${seconds}s }`,
+    ];
+  });
+}
+
+function keyOf({ set, address }: Admission): string {
+  return `${set} ${address}`;
+}
