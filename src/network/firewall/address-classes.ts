@@ -62,16 +62,14 @@ export const METADATA: ByFamily = {
   ],
 };
 
-const classes = { private: blockList(PRIVATE), metadata: blockList(METADATA) };
+const classes = { private: blockLists(PRIVATE), metadata: blockLists(METADATA) };
 
-function blockList(ranges: ByFamily): BlockList {
-  const list = new BlockList();
-  for (const [family, entries] of [
-    ['ipv4', ranges[4]],
-    ['ipv6', ranges[6]],
-  ] as const)
-    for (const entry of entries) addRange(list, entry, family);
-  return list;
+/** One for each family: a list takes IPv4 addresses for their mapped ones. */
+function blockLists(ranges: ByFamily): Readonly<Record<4 | 6, BlockList>> {
+  const lists = { 4: new BlockList(), 6: new BlockList() };
+  for (const entry of ranges[4]) addRange(lists[4], entry, 'ipv4');
+  for (const entry of ranges[6]) addRange(lists[6], entry, 'ipv6');
+  return lists;
 }
 
 function addRange(list: BlockList, range: string, family: 'ipv4' | 'ipv6'): void {
@@ -83,7 +81,7 @@ function addRange(list: BlockList, range: string, family: 'ipv4' | 'ipv6'): void
 }
 
 export function isInClass(address: string, name: 'private' | 'metadata'): boolean {
-  return classes[name].check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
+  return isIPv6(address) ? classes[name][6].check(address, 'ipv6') : classes[name][4].check(address, 'ipv4');
 }
 
 /** Whether `address` lies in `range`: an address or a CIDR, of either family. */

@@ -8,6 +8,7 @@ const MIN_SECONDS = 60;
 const MAX_SECONDS = 3600;
 
 export interface Admission {
+  /** Of a name and an owner: `nameSet`. */
   readonly set: string;
   readonly address: string;
   readonly expiresAtMs: number;

@@ -63,6 +63,10 @@ export function nameSet({ kind, id }: PolicyOwner, name: string, family: Family)
   return `${kind}_${id.slice(0, 16)}_${hash(name)}_${family}`;
 }
 
+export function isNameSet(set: string): boolean {
+  return /^(workload|network)_.+_[0-9a-f]{12}_[46]$/.test(set);
+}
+
 /** Of the addresses of the workloads that a rule speaks of. */
 export function memberSet(target: Target, family: Family): string {
   return `members_${hash(JSON.stringify(target))}_${family}`;

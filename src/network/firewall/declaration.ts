@@ -33,11 +33,18 @@ export const NOTHING: Declaration = {
   elements: [],
 };
 
+/** What elements begin to count from, by `elementKey`: "counter packets 3 bytes 180". */
+export type Counted = ReadonlyMap<string, string>;
+
 /**
  * The commands for all of `changes`, to be applied in one transaction. Things come before what refers to them, and go
  * after it.
  */
-export function formatChanges(table: string, changes: readonly Change[]): string[] {
+export function formatChanges(
+  table: string,
+  changes: readonly Change[],
+  counted: Counted = new Map(),
+): string[] {
   const inet = `inet ${table}`;
   const added = changes.map(({ before, after }) => difference(after, before));
   const gone = changes.map(({ before, after }) => difference(before, after));
@@ -61,6 +68,7 @@ export function formatChanges(table: string, changes: readonly Change[]): string
       'add',
       table,
       added.flatMap(({ elements }) => elements),
+      counted,
     ),
     ...changes.flatMap(({ before, after }) => [
       ...missing(before.chains, after.chains).map((name) => `delete chain ${inet} ${name}`),
@@ -87,18 +95,30 @@ function missing(before: ReadonlyMap<string, unknown>, after: ReadonlyMap<string
   return [...before.keys()].filter((name) => !after.has(name));
 }
 
+export function elementKey(family: TableFamily, set: string, key: string): string {
+  return `${family} ${set} ${key.replaceAll('"', '')}`;
+}
+
 function formatIdentity({ family, set, key, value }: Element): string {
   return `${family} ${set} ${key} ${value}`;
 }
 
 /** Elements of one set go in one command. */
-function formatElements(verb: 'add' | 'delete', table: string, elements: readonly Element[]): string[] {
+function formatElements(
+  verb: 'add' | 'delete',
+  table: string,
+  elements: readonly Element[],
+  counted: Counted = new Map(),
+): string[] {
   const bySet = new Map<string, string[]>();
   for (const { family, set, key, value } of elements) {
     const name = `${family} ${table} ${set}`;
     const list = bySet.get(name) ?? [];
     bySet.set(name, list);
-    list.push(value === undefined ? key : `${key} : ${value}`);
+    const count = counted.get(elementKey(family, set, key));
+    list.push(
+      [key, ...(count === undefined ? [] : [count]), ...(value === undefined ? [] : [':', value])].join(' '),
+    );
   }
   return [...bySet].map(([name, list]) => `${verb} element ${name} { ${list.join(', ')} }`);
 }

@@ -6,9 +6,8 @@ import { compilePolicy, declareJumps } from './compile-policy.ts';
 import type { Declaration, Element } from './declaration.ts';
 import { addressesOf, type FirewallEndpoint, type FirewallWorkload, type PublishedPort } from './types.ts';
 
-/** A policer without a bucket starves TCP: a tenth of a second, and a few of the largest segments that are not split. */
-const MIN_BURST_BYTES = 256 << 10;
-const BURSTS_PER_SECOND = 10;
+/** Beside what is due in a second, which the kernel always grants at once: some of the largest unsplit segments. */
+const BURST_BYTES = 256 << 10;
 
 export function declareWorkload(workload: FirewallWorkload): Declaration {
   const publishing = new Set(workload.published.map(({ address }) => address));
@@ -39,6 +38,11 @@ function declareEndpoint(endpoint: FirewallEndpoint): Element[] {
     bridge('ports', port),
     bridge('macs', sender),
     bridge('receivers', port),
+    bridge('spoofed', port),
+    ...endpoint.addresses.flatMap((address) => [
+      inet(`denied_in${familyOf(address)}`, address),
+      inet(`denied_out${familyOf(address)}`, address),
+    ]),
     ...endpoint.addresses.map((address) => bridge(`senders${familyOf(address)}`, `${sender} . ${address}`)),
     ...endpoint.addresses
       .filter((address) => familyOf(address) === 6)
@@ -51,13 +55,12 @@ function limitsOf({ port, rate }: FirewallEndpoint) {
   const of = (map: 'rate_in' | 'rate_out', bytesPerSecond: number | undefined) => {
     if (bytesPerSecond === undefined) return [];
     const bytes = Math.max(1, Math.round(bytesPerSecond));
-    const burst = Math.max(MIN_BURST_BYTES, Math.round(bytes / BURSTS_PER_SECOND));
     return [
       {
         map,
         port: `"${port}"`,
         name: `${map}_${Buffer.from(port).toString('hex')}_${bytes}`,
-        text: `{ rate over ${bytes} bytes/second burst ${burst} bytes; }`,
+        text: `{ rate over ${bytes} bytes/second burst ${BURST_BYTES} bytes; }`,
       },
     ];
   };

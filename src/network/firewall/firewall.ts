@@ -2,10 +2,12 @@
 
 import type { Nft } from '../../host/index.ts';
 import { Admissions, admissionOf, formatAdmissions } from './admissions.ts';
-import { formatChanges } from './declaration.ts';
+import { countersOf, type EndpointCounters } from './counters.ts';
+import { type Counted, formatChanges } from './declaration.ts';
 import { allowersOf, isAdmissible, isAllowedAnyway, mayAskFor } from './names.ts';
 import { checkPorts } from './ports.ts';
 import { formatRemoval, formatRuleset } from './ruleset.ts';
+import { legacyOf, readRows } from './snapshot.ts';
 import { changesBetween, NO_STATE, nextState, policiesOf, type State } from './state.ts';
 import type { FirewallNetwork, FirewallWorkload, NameQuestion, ResolvedAddress } from './types.ts';
 
@@ -25,10 +27,15 @@ export class Firewall {
     this.#table = table;
   }
 
-  /** Puts tables with exactly these in place of what is there. Established connections go on. */
+  /**
+   * Puts tables with exactly these in place of what is there. Established connections go on, counters count on, and
+   * names that were looked up stay allowed.
+   */
   async rebuild(networks: readonly FirewallNetwork[], workloads: readonly FirewallWorkload[]): Promise<void> {
     await this.#inTurn(async () => {
-      await this.#replace(nextState(NO_STATE, byId(networks), byId(workloads)));
+      const { admissions, watched, counted } = legacyOf(await readRows(this.#nft, this.#table));
+      this.#admissions.add(admissions);
+      await this.#replace(nextState({ ...NO_STATE, watched }, byId(networks), byId(workloads)), counted);
     });
   }
 
@@ -90,6 +97,12 @@ export class Firewall {
       .filter((address) => isAdmissible(address) || isAllowedAnyway(policies, address));
   }
 
+  /** Of every endpoint, by its port, since it was added. */
+  async counters(): Promise<ReadonlyMap<string, EndpointCounters>> {
+    const endpoints = [...this.#state.workloads.values()].flatMap((workload) => workload.endpoints);
+    return countersOf(endpoints, await readRows(this.#nft, this.#table));
+  }
+
   /** Removes all that was made, by whichever daemon of this name. */
   async uninstall(): Promise<void> {
     await this.#inTurn(async () => {
@@ -112,11 +125,11 @@ export class Firewall {
     });
   }
 
-  async #replace(state: State): Promise<void> {
+  async #replace(state: State, counted: Counted = new Map()): Promise<void> {
     const sets = new Set([...state.declared.values()].flatMap((declaration) => [...declaration.sets.keys()]));
     await this.#nft.apply([
       ...formatRuleset(this.#table),
-      ...formatChanges(this.#table, changesBetween(NO_STATE, state)),
+      ...formatChanges(this.#table, changesBetween(NO_STATE, state), counted),
       ...formatAdmissions(this.#table, this.#admissions.current(sets)),
     ]);
     this.#state = state;

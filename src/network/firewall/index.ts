@@ -2,7 +2,9 @@
 // the families inet and bridge; never makes interfaces or addresses, and touches no table of anybody else.
 // Invariant: what stands in the tables follows from the networks and workloads that were given, and from nothing else.
 
+export type { EndpointCounters } from './counters.ts';
 export { Firewall } from './firewall.ts';
 export * from './policy.ts';
 export * from './policy-text.ts';
+export type { Traffic } from './snapshot.ts';
 export * from './types.ts';

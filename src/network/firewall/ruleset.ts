@@ -24,8 +24,8 @@ const ROUTED_SETS: readonly string[] = [
       // Those that publish ports, twice: they may reach themselves by them.
       `set self${family} { type ${address} . ${address}; }`,
       `set resolvers${family} { type ifname . ${address} . inet_service; }`,
-      `set denied_out${family} { type ${address}; size 65535; flags dynamic; counter; }`,
-      `set denied_in${family} { type ${address}; size 65535; flags dynamic; counter; }`,
+      `set denied_out${family} { type ${address}; counter; }`,
+      `set denied_in${family} { type ${address}; counter; }`,
       `set private${family} { type ${address}; flags interval; elements = { ${PRIVATE[family].join(', ')} }; }`,
       `set metadata${family} { type ${address}; elements = { ${METADATA[family].join(', ')} }; }`,
       `map names${family} { type ifname . ${address} : inet_service; }`,
@@ -51,8 +51,9 @@ const both = (rule: string): string[] =>
 const ROUTED_CHAINS: readonly Chain[] = [
   [
     'refuse',
-    ...both('ct original IP saddr @insideF update @denied_outF { ct original IP saddr }'),
-    ...both('ct reply IP saddr @insideF update @denied_inF { ct reply IP saddr }'),
+    // Looking an element up counts.
+    ...both('ct original IP saddr @denied_outF'),
+    ...both('ct reply IP saddr @denied_inF'),
     // Workloads and the host's own programs are told at once; others learn nothing.
     'iifname @bridges meta l4proto tcp reject with tcp reset',
     'iifname @bridges reject with icmpx admin-prohibited',
@@ -193,13 +194,13 @@ const BRIDGED_SETS: readonly string[] = [
   // The same once more, in the type in which the target of an advertisement can be looked up.
   'set targets6 { typeof iifname . ether saddr . @nh,384,128; }',
   'set receivers { type ifname; counter; }',
-  'set spoofed { type ifname; size 65535; flags dynamic; counter; }',
+  'set spoofed { type ifname; counter; }',
   'map rate_out { type ifname : limit; }',
   'map rate_in { type ifname : limit; }',
 ];
 
 const BRIDGED_CHAINS: readonly Chain[] = [
-  ['spoof', 'update @spoofed { iifname }', 'drop'],
+  ['spoof', 'iifname @spoofed', 'drop'],
   [
     'advertisement',
     'iifname . ether saddr . @nh,384,128 @targets6 accept',
