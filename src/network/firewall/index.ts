@@ -4,6 +4,7 @@
 
 export type { EndpointCounters } from './counters.ts';
 export { Firewall } from './firewall.ts';
+export { type Finding, OtherFirewalls } from './others/index.ts';
 export * from './policy.ts';
 export * from './policy-text.ts';
 export type { Traffic } from './snapshot.ts';
