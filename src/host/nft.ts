@@ -1,8 +1,14 @@
 // nftables, through one nft program that is kept open: a transaction takes well under a millisecond in it, and several
 // in a program of its own.
 
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { BerthError } from '../core/index.ts';
 import { run, type StreamChild, spawnStream } from './process.ts';
+
+/** It reads what is typed byte by byte; what is longer goes through a file. */
+const MAX_TYPED_BYTES = 1000;
 
 /** Its editing library remembers every line. */
 const LINES_PER_PROGRAM = 2000;
@@ -30,7 +36,9 @@ export class Nft {
       this.#lines = 1;
       this.#program = new NftProgram(before);
     }
-    return await this.#program.apply(commands.map((command) => command.replaceAll('\n', ' ')).join('; '));
+    const lines = commands.map((command) => command.replaceAll('\n', ' '));
+    const typed = lines.join('; ');
+    return await this.#program.apply(typed.length <= MAX_TYPED_BYTES ? typed : { file: lines.join('\n') });
   }
 
   /** `nft --json list …`, by a program of its own: for looking, not for starts. */
@@ -58,9 +66,12 @@ class NftProgram {
   /** sh joins the two outputs, so that their order is certain. */
   readonly #child: StreamChild = spawnStream('sh', ['-c', 'exec nft -i 2>&1'], { env: ENVIRONMENT });
   readonly #pending: Pending[] = [];
+  /** Of nobody else. */
+  #folder: string | undefined;
   readonly #turn: Promise<void>;
   readonly #end: Promise<void>;
   #marks = 0;
+  #files = 0;
   #text = '';
 
   /** Does nothing until `before` has resolved. */
@@ -75,8 +86,20 @@ class NftProgram {
     );
   }
 
-  async apply(line: string): Promise<string> {
+  async apply(line: string | { readonly file: string }): Promise<string> {
     await this.#turn;
+    if (typeof line === 'string') return await this.#type(line);
+    this.#folder ??= mkdtempSync(join(tmpdir(), 'berth-nft-'));
+    const path = join(this.#folder, `${++this.#files}`);
+    writeFileSync(path, `${line.file}\n`);
+    try {
+      return await this.#type(`include "${path}"`);
+    } finally {
+      rmSync(path, { force: true });
+    }
+  }
+
+  async #type(line: string): Promise<string> {
     return await new Promise<string>((resolve, reject) => {
       if (this.ended) return reject(missing('nft has ended'));
       const mark = `berth-mark-${++this.#marks}`;
@@ -96,7 +119,11 @@ class NftProgram {
     for (let first = this.#pending[0]; first !== undefined; first = this.#pending[0]) {
       const complaint = this.#complaint(first.mark);
       if (complaint === undefined) return;
-      const output = this.#text.slice(0, complaint.start);
+      // Where in a file of ours it was says nothing.
+      const output = this.#text
+        .slice(0, complaint.start)
+        .replace(/^In file included from .*\n/gm, '')
+        .replace(/^\S+:\d+:\d+-\d+: (?=Error: )/gm, '');
       this.#text = this.#text.slice(complaint.end);
       this.#pending.shift();
       if (/^Error: /m.test(output))
@@ -114,6 +141,7 @@ class NftProgram {
 
   #ended(reason: string): void {
     this.ended = true;
+    if (this.#folder !== undefined) rmSync(this.#folder, { recursive: true, force: true });
     for (const { reject } of this.#pending.splice(0)) reject(missing(reason));
   }
 }

@@ -158,6 +158,21 @@ describe('tables', () => {
     assert.equal(await webHost.ask('198.51.100.2', 80), 'as 198.51.100.1');
   });
 
+  it('take a long transaction as a whole or not at all', async () => {
+    const elements = Array.from({ length: 300 }, (_, index) => `10.9.${index >> 8}.${index & 255}`).join(
+      ', ',
+    );
+    const add = `add element inet berth watched4 { ${elements} }`;
+    const wrong = 'add rule inet berth nowhere accept';
+    await assert.rejects(
+      lab.nft.apply([add, wrong]),
+      /nftables refused: Error: .*No such file or directory\nadd rule inet berth nowhere/,
+    );
+    assert.doesNotMatch(sh('nft', 'list', 'set', 'inet', 'berth', 'watched4'), /10\.9\./);
+    await lab.nft.apply([add]);
+    assert.match(sh('nft', 'list', 'set', 'inet', 'berth', 'watched4'), /10\.9\.1\.43/);
+  });
+
   it('vanish', async () => {
     await lab.firewall.uninstall();
     await lab.firewall.uninstall();
