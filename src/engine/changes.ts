@@ -1,6 +1,7 @@
 // New names and limits for a workload that exists.
 
 import { BerthError, type ResourceSpec } from '../core/index.ts';
+import { cgroupHost } from '../host/index.ts';
 import type { WorkloadUpdate } from './api.ts';
 import type { EngineContext } from './context.ts';
 import { conflict } from './lifecycle.ts';
@@ -10,6 +11,7 @@ import {
   changeResources,
   checkResources,
   checkRestart,
+  limitWarnings,
   parseName,
   resolveResources,
 } from './resolve/index.ts';
@@ -71,7 +73,7 @@ export async function updateWorkload(
     }
     if (restart.name === 'no') cancelRestart(workload);
     ctx.events.publish(workload.event('update'));
-    return { warnings: [] };
+    return { warnings: limitWarnings(spec.isolation, change.resources, cgroupHost().version) };
   });
 }
 

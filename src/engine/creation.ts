@@ -11,12 +11,14 @@ import {
   isBerthError,
   type WorkloadSpec,
 } from '../core/index.ts';
+import { cgroupHost } from '../host/index.ts';
 import type { EngineContext } from './context.ts';
 import { attachmentsOf, resolveMode } from './networks/attachments.ts';
 import { beginRecord, commitRecord, type WorkloadRecord } from './records.ts';
 import { removeVolumes, volumeEvent } from './removal.ts';
 import {
   checkSpec,
+  limitWarnings,
   type MergedConfig,
   mergeConfig,
   parseName,
@@ -39,7 +41,8 @@ export async function createWorkload(
   wantedName: string | undefined,
 ): Promise<Created> {
   const spec = { ...wanted, networkMode: resolveMode(ctx, wanted.networkMode) };
-  const warnings = checkSpec(spec);
+  const limits = limitWarnings(spec.isolation, spec.resources, cgroupHost().version);
+  const warnings = [...checkSpec(spec), ...limits];
   const driver = requireDriver(ctx, spec);
   const id = newId(ctx);
   await using undo = new AsyncDisposableStack();

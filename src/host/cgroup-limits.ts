@@ -132,7 +132,7 @@ async function put(file: string, write: CgroupWrite): Promise<void> {
 }
 
 /** No file, none that may be written, or a scheduler that does not weigh. */
-const LACKING: ReadonlySet<string> = new Set(['ENOENT', 'EACCES', 'EOPNOTSUPP']);
+const LACKING: ReadonlySet<string> = new Set(['ENOENT', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP']);
 
 function formerValue(write: CgroupWrite, text: string): string {
   const { device } = write;

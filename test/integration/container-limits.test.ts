@@ -36,6 +36,18 @@ describe('a container’s limits', {
     assert.deepEqual(values, [`${128 << 20}`, `${64 << 20}`, '50000', '512', '0', '33']);
   });
 
+  it('weigh disk access where a scheduler does, and are left out where none does', async (t) => {
+    await using lab = await openLab();
+    const spec = await lab.bench.spec(['sleep', '1000'], { resources: { ...NO_LIMITS, blkioWeight: 300 } });
+    const instance = lab.bench.own(await lab.driver.create(spec));
+    await instance.start();
+    const weight = () => cgroupFile(spec, 'blkio', 'blkio.bfq.weight').catch(() => undefined);
+    if ((await weight()) === undefined) return t.skip('this kernel has no BFQ');
+    assert.equal(await weight(), '300');
+    await instance.update?.({ ...NO_LIMITS, blkioWeight: 500 });
+    assert.equal(await weight(), '500');
+  });
+
   it('stop a fork bomb', async () => {
     await using lab = await openLab();
     const script = 'for i in 1 2 3 4 5 6 7 8; do sleep 0.2 & done 2>&1 | grep -c fork; true';

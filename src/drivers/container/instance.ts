@@ -108,6 +108,7 @@ export class ContainerInstance implements Instance {
     this.#starting = true;
     try {
       const { pid, startedAt } = await this.#supervisor.start(options ?? {});
+      await this.#weigh();
       this.#last = undefined;
       this.#began({
         pid: pid ?? 0,
@@ -119,6 +120,18 @@ export class ContainerInstance implements Instance {
     } finally {
       this.#starting = false;
     }
+  }
+
+  /** Runtimes know only a scheduler that kernels have no more; of BFQ's files, those that are there are written here. */
+  async #weigh(): Promise<void> {
+    const { blkioWeight, deviceWeights } = this.#spec.resources;
+    if (this.#context.traits.blkioWeight || (blkioWeight ?? deviceWeights) === undefined) return;
+    const weights = {
+      ...(blkioWeight === undefined ? {} : { blkioWeight }),
+      ...(deviceWeights === undefined ? {} : { deviceWeights }),
+    };
+    // It may have ended by now, and its group with it.
+    await limitCgroup(this.#spec.cgroupPath, weights).catch(() => {});
   }
 
   #began(run: Run): void {

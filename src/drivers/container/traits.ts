@@ -52,8 +52,7 @@ export function readTraits(): HostTraits {
     capabilities: mask('CapBnd'),
     hardLimits: mayRaise ? new Map() : parseHardLimits(readFileSync('/proc/self/limits', 'utf8')),
     swapLimit: cgroups.version === 2 || has('memory', 'memory.memsw.limit_in_bytes'),
-    blkioWeight:
-      cgroups.version === 2 || has('blkio', 'blkio.weight') || has('blkio', 'blkio.bfq.io_service_bytes'),
+    blkioWeight: cgroups.version === 2 || has('blkio', 'blkio.weight') || has('blkio', 'blkio.bfq.weight'),
     cgroupVersion: cgroups.version,
   };
 }

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { HealthSpec, ResourceSpec, WorkloadSpec } from '../../core/index.ts';
 import {
+  changeResources,
   checkResources,
   checkRestart,
+  limitWarnings,
   mergeConfig,
   mergeEnv,
   mergeHealth,
@@ -11,6 +13,7 @@ import {
   parseSignal,
   processEnv,
   randomName,
+  resolveResources,
 } from './index.ts';
 
 const wishes = (change: Partial<WorkloadSpec> = {}) =>
@@ -101,10 +104,36 @@ test('limits that cannot be kept are refused', () => {
     [{ memoryBytes: 64 * mib, memoryReservationBytes: 65 * mib }, /reservation/],
     [{ cpus: 1e6 }, /CPUs available/],
     [{ blkioWeight: 5 }, /10 to 1000/],
+    [{ deviceReadBps: [{ path: 'sda', value: 1 }] }, /bad format for path: sda/],
+    [{ deviceWriteIops: [{ path: '/dev/sda', value: 0 }] }, /invalid rate 0 for device \/dev\/sda/],
+    [{ deviceWeights: [{ path: '/dev/sda', value: 5 }] }, /10 to 1000/],
     [{ ulimits: [{ name: 'nofile', soft: 2, hard: 1 }] }, /nofile/],
   ];
   for (const [resources, message] of bad) assert.throws(() => checkResources(resources), message);
   checkResources({ memoryBytes: 64 * mib, memorySwapBytes: -1, cpus: 0.5 });
   assert.throws(() => checkRestart({ name: 'always', maximumRetryCount: 0 }, true), /AutoRemove/);
   assert.throws(() => checkRestart({ name: 'always', maximumRetryCount: 3 }, false), /maximum retry count/);
+});
+
+const LIMITS: ResourceSpec = { ulimits: [], shmBytes: 0, oomKillDisable: false };
+const disk = (name: string, value: number) => ({ path: `/dev/${name}`, value });
+
+test('a change speaks of single limits and disks, and lifts the limit of one by 0', () => {
+  const before = { ...LIMITS, pidsLimit: 5, deviceReadBps: [disk('sda', 1), disk('sdb', 2)] };
+  const after = changeResources(before, { cpus: 1, deviceReadBps: [disk('sda', 0), disk('sdc', 3)] });
+  assert.deepEqual(after, { ...before, cpus: 1, deviceReadBps: [disk('sdb', 2), disk('sdc', 3)] });
+});
+
+test('memory that is limited brings as much swap with it, unless told otherwise', () => {
+  assert.equal(resolveResources({ ...LIMITS, memoryBytes: 5 }).memorySwapBytes, 10);
+  assert.equal(resolveResources({ ...LIMITS, memoryBytes: 5, memorySwapBytes: -1 }).memorySwapBytes, -1);
+  assert.equal(resolveResources(LIMITS).memorySwapBytes, undefined);
+});
+
+test('where the page cache escapes a limit of writing, a warning says so', () => {
+  const limits = { deviceWriteBps: [disk('sda', 1)] };
+  assert.match(limitWarnings('container', limits, 1).join(), /page cache/);
+  assert.deepEqual(limitWarnings('container', limits, 2), []);
+  assert.deepEqual(limitWarnings('vm', limits, 1), []);
+  assert.deepEqual(limitWarnings('container', { deviceReadBps: [disk('sda', 1)] }, 1), []);
 });

@@ -1,6 +1,6 @@
 // Limits: what a change makes of them, and what a driver is to enforce. Pure.
 
-import { DEVICE_LIMITS, type DeviceLimits, type ResourceSpec } from '../../core/index.ts';
+import { DEVICE_LIMITS, type DeviceLimits, type Isolation, type ResourceSpec } from '../../core/index.ts';
 
 /** As Docker means them: memory that is limited brings a limit of as much swap with it, unless another is given. */
 export function resolveResources(resources: ResourceSpec): ResourceSpec {
@@ -25,4 +25,13 @@ function changeDevices(before: DeviceLimits, change: DeviceLimits): DeviceLimits
       return [kind, [...limits.values()]];
     }),
   );
+}
+
+/** Where a limit is weaker than it reads, for people. */
+export function limitWarnings(isolation: Isolation, limits: DeviceLimits, cgroupVersion: 1 | 2): string[] {
+  const writes = [...(limits.deviceWriteBps ?? []), ...(limits.deviceWriteIops ?? [])];
+  if (isolation !== 'container' || cgroupVersion === 2 || writes.every(({ value }) => value === 0)) return [];
+  return [
+    'on this host (cgroup version 1) limits of writing to disks bind direct writes only, not those that the page cache makes later; cgroup version 2 or isolation vm bind all',
+  ];
 }
