@@ -50,7 +50,7 @@ async function cpuTimes(instances: readonly Instance[], ms: number): Promise<num
 
 export const limitCases: readonly Case[] = [
   [
-    'dies alone of its memory limit',
+    'reports death for want of memory as such, and dies alone of it',
     async (scene) => {
       const { bench, driver, fixture } = scene;
       const other = await neighbour(scene);
@@ -136,7 +136,7 @@ export const limitCases: readonly Case[] = [
   [
     'cannot be given less memory than it uses, and keeps all its limits then',
     async (scene) => {
-      const hold = 'mkdir -p /m; head -c 120m /dev/zero > /m/x; echo ready; exec sleep 1000';
+      const hold = 'mkdir -p /m; dd if=/dev/zero of=/m/x bs=1M count=120; echo ready; exec sleep 1000';
       const instance = await running(scene, ['sh', '-c', hold], {
         mounts: [{ type: 'tmpfs', target: '/m', readonly: false, options: [] }],
         resources: { memoryBytes: 256 << 20, pidsLimit: 20 },

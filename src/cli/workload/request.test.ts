@@ -154,6 +154,18 @@ test('restart policies, devices and ports have their own syntax', () => {
     assert.throws(() => parsePorts([bad]), { exitCode: 125 }, bad);
 });
 
+test('limits of disks name the disk and how much', () => {
+  const { HostConfig } = request(
+    '--device-read-bps /dev/sda:10m --device-write-iops /dev/disk/by-id/x:1:5 b',
+  );
+  assert.deepEqual(HostConfig?.BlkioDeviceReadBps, [{ Path: '/dev/sda', Rate: 10 << 20 }]);
+  assert.deepEqual(HostConfig?.BlkioDeviceWriteIOps, [{ Path: '/dev/disk/by-id/x:1', Rate: 5 }]);
+  const weighed = request('--blkio-weight-device /dev/sda:200 b').HostConfig;
+  assert.deepEqual(weighed?.BlkioWeightDevice, [{ Path: '/dev/sda', Weight: 200 }]);
+  for (const bad of ['sda:1m', '/dev/sda', '/dev/sda:much'])
+    assert.throws(() => request(`--device-read-bps ${bad} b`), { exitCode: 125 }, bad);
+});
+
 test('a seccomp profile is sent with the request', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'berth-seccomp-'));
   try {

@@ -16,6 +16,7 @@ import {
 } from './config.ts';
 import { withoutMountPoints } from './files.ts';
 import { parseProcesses } from './inside.ts';
+import { checkGrowth, diskLimits, hostLimits, MONITOR_MEMORY_BYTES } from './limits.ts';
 import { resolveOwner } from './owner.ts';
 
 const SPEC: InstanceSpec = {
@@ -199,4 +200,39 @@ test('memory of any size makes a shape of whole mebibytes', () => {
     machineShape({ ...SPEC, resources: { ...SPEC.resources, memoryBytes } }, FILES.kernel, HOST).memoryBytes;
   assert.equal(sized((200 << 20) + 5), 200 << 20);
   assert.equal(sized(5 * 2 ** 30), 5 * 2 ** 30);
+});
+
+const MIB = 1 << 20;
+const LIMITS = { ulimits: [], shmBytes: 0, oomKillDisable: false };
+
+test('the host holds the whole machine to what the user allows it', () => {
+  const resources = {
+    ...LIMITS,
+    ...{ memoryBytes: 128 * MIB, memorySwapBytes: 192 * MIB, memoryReservationBytes: 64 * MIB },
+    ...{ cpus: 0.5, cpuShares: 512, pidsLimit: 7 },
+  };
+  assert.deepEqual(hostLimits(resources, { memoryBytes: 256 * MIB, sharesFolders: false }), {
+    ...{ cpus: 0.5, cpuShares: 512 },
+    memoryBytes: 256 * MIB + MONITOR_MEMORY_BYTES,
+    memorySwapBytes: 320 * MIB + MONITOR_MEMORY_BYTES,
+    memoryReservationBytes: 64 * MIB + MONITOR_MEMORY_BYTES,
+  });
+});
+
+test('limits of any disk are limits of the machine’s disks, the lowest one counts', () => {
+  const rate = (path: string, value: number) => ({ path, value });
+  const resources = { ...LIMITS, deviceReadBps: [rate('/dev/sda', 5), rate('/dev/vdb', 3)] };
+  assert.equal(diskLimits(resources).disk_read_bps, 3);
+  assert.equal(diskLimits(resources).disk_write_bps, undefined);
+  const shared = hostLimits(resources, { memoryBytes: 0, sharesFolders: true });
+  assert.deepEqual(shared.deviceReadBps, [rate('/dev/sda', 5)]);
+  assert.equal(hostLimits(resources, { memoryBytes: 0, sharesFolders: false }).deviceReadBps, undefined);
+});
+
+test('a running machine cannot grow beyond its size', () => {
+  const size = { memoryBytes: 256 * MIB, cpus: 2 };
+  checkGrowth('x', size, { memoryBytes: 128 * MIB, cpus: 1 });
+  const more = (change: object) => () => checkGrowth('x', size, { ...size, ...change });
+  assert.throws(more({ memoryBytes: 257 * MIB }), { code: 'unsupported', message: /stop it, update it/ });
+  assert.throws(more({ cpus: 3 }), { code: 'unsupported', message: /2 virtual CPUs/ });
 });

@@ -16,7 +16,7 @@ import {
   machineArguments,
 } from '../../qemu/index.ts';
 import { capabilityMask } from './capabilities.ts';
-import { checkDisks, diskLimits } from './limits.ts';
+import { checkDisks, diskLimits, type HostGroup } from './limits.ts';
 import { WRITABLE_BYTES } from './writable-disk.ts';
 
 export type FieldRecord = Readonly<Record<string, FieldValue>>;
@@ -98,6 +98,11 @@ function sourceFields(spec: InstanceSpec): string[] {
   return binds(spec).flatMap(({ image, source, subpath }, number) =>
     image === undefined && subpath === undefined ? [] : [String(number), image ?? '', source, subpath ?? ''],
   );
+}
+
+/** What the cgroup of its machine, which has so much memory, is for. */
+export function hostGroup(spec: InstanceSpec, machineBytes: number): HostGroup {
+  return { memoryBytes: machineBytes, sharesFolders: binds(spec).length > 0 };
 }
 
 /** A template as its keeper told of it: the shim refuses one that is not so. */

@@ -1,6 +1,6 @@
 // A VM's limits by who enforces them: the host for all that is QEMU's, QEMU for the disks, the guest for its workload.
 
-import { BerthError, type DeviceLimit, type ResourceSpec } from '../../core/index.ts';
+import { BerthError, type DeviceLimit, type DeviceLimits, type ResourceSpec } from '../../core/index.ts';
 import { diskNumber } from '../../host/index.ts';
 
 /** QEMU's own memory beside the guest's: code, devices, and under TCG the translated code. */
@@ -10,28 +10,51 @@ const HOST_LIMITS = [
   ...(['cpus', 'cpuShares', 'cpusetCpus', 'cpusetMems'] as const),
   ...(['blkioWeight', 'deviceWeights'] as const),
 ] as const;
+const RATES = ['deviceReadBps', 'deviceWriteBps', 'deviceReadIops', 'deviceWriteIops'] as const;
+
+/** The disks by the names that the guest has for them. */
+const OWN_DISKS = ['/dev/vda', '/dev/vdb'];
+
+/** What the cgroup is for: a machine of so much memory, and whether folders of the host are served to it beside QEMU. */
+export interface HostGroup {
+  readonly memoryBytes: number;
+  readonly sharesFolders: boolean;
+}
 
 /**
- * Those of the cgroup that QEMU runs in, for a machine of so much memory: memory and its reservation are the guest's plus
- * what QEMU needs itself, and as much of it may be swapped out as the user allows.
+ * Those of the cgroup that QEMU runs in: memory and its reservation are the guest's plus what QEMU needs itself, and as much
+ * of it may be swapped out as the user allows.
  */
-export function hostLimits(resources: ResourceSpec, machineBytes: number): Partial<ResourceSpec> {
-  const { memoryBytes = machineBytes, memorySwapBytes, memoryReservationBytes } = resources;
-  const hostBytes = machineBytes + MONITOR_MEMORY_BYTES;
-  const swapBytes =
-    memorySwapBytes === undefined || memorySwapBytes === -1
-      ? memorySwapBytes
-      : hostBytes + Math.max(0, memorySwapBytes - memoryBytes);
+export function hostLimits(resources: ResourceSpec, group: HostGroup): Partial<ResourceSpec> {
+  const { memoryReservationBytes } = resources;
+  const memoryBytes = group.memoryBytes + MONITOR_MEMORY_BYTES;
   return {
     ...Object.fromEntries(
       HOST_LIMITS.filter((name) => resources[name] !== undefined).map((name) => [name, resources[name]]),
     ),
-    memoryBytes: hostBytes,
-    ...(swapBytes === undefined ? {} : { memorySwapBytes: swapBytes }),
+    ...(group.sharesFolders ? sharedRates(resources) : {}),
+    memoryBytes,
+    ...swapLimit(resources, group.memoryBytes),
     ...(memoryReservationBytes === undefined
       ? {}
       : { memoryReservationBytes: memoryReservationBytes + MONITOR_MEMORY_BYTES }),
   };
+}
+
+function swapLimit(
+  { memoryBytes, memorySwapBytes }: ResourceSpec,
+  machineBytes: number,
+): Pick<ResourceSpec, 'memorySwapBytes'> {
+  if (memorySwapBytes === undefined || memorySwapBytes === -1)
+    return memorySwapBytes === undefined ? {} : { memorySwapBytes };
+  const swapBytes = Math.max(0, memorySwapBytes - (memoryBytes ?? machineBytes));
+  return { memorySwapBytes: machineBytes + MONITOR_MEMORY_BYTES + swapBytes };
+}
+
+/** What goes through shared folders passes QEMU's disks by: it is limited where it reaches the host's. */
+function sharedRates(resources: ResourceSpec): DeviceLimits {
+  const onHost = (limits: readonly DeviceLimit[]) => limits.filter(({ path }) => !OWN_DISKS.includes(path));
+  return Object.fromEntries(RATES.map((kind) => [kind, onHost(resources[kind] ?? [])]));
 }
 
 /** Those that the guest enforces on its workload. */
@@ -62,9 +85,6 @@ export function diskLimits(resources: ResourceSpec) {
     disk_write_iops: lowest(resources.deviceWriteIops),
   };
 }
-
-/** The disks by the names that the guest has for them. */
-const OWN_DISKS = ['/dev/vda', '/dev/vdb'];
 
 /** Fails with `invalid-argument` for what is a disk neither of the host nor of the guest. */
 export function checkDisks(resources: ResourceSpec): void {

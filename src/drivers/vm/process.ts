@@ -14,7 +14,7 @@ import {
   removeCgroup,
   spawnDetached,
 } from '../../host/index.ts';
-import { memoryBytes } from './config.ts';
+import { hostGroup, memoryBytes } from './config.ts';
 import { hostLimits } from './limits.ts';
 
 function shimArguments(spec: InstanceSpec): string[] {
@@ -56,7 +56,7 @@ export function oomFile(spec: InstanceSpec): string | undefined {
 /** Makes the group that QEMU and its helpers run in, with the user's limits plus what QEMU itself needs. */
 export async function prepareCgroup(spec: InstanceSpec): Promise<void> {
   await createCgroup(spec.cgroupPath);
-  await limitCgroup(spec.cgroupPath, hostLimits(spec.resources, memoryBytes(spec)));
+  await limitCgroup(spec.cgroupPath, hostLimits(spec.resources, hostGroup(spec, memoryBytes(spec))));
 }
 
 /** Whether a shim was here that did not live to clean up. Only meaningful when none answers. */

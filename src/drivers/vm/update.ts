@@ -6,7 +6,7 @@ import type { InstanceSpec } from '../../core/index.ts';
 import { decodeFields } from '../../formats/frames.ts';
 import { field, type ShimClient } from '../../guest/index.ts';
 import { liftedDevices, limitCgroup } from '../../host/index.ts';
-import { cpuCount, memoryBytes, wholeMiB } from './config.ts';
+import { cpuCount, hostGroup, memoryBytes, wholeMiB } from './config.ts';
 import { checkGrowth, diskLimits, guestLimits, hostLimits, type MachineSize } from './limits.ts';
 
 /** What the machine that runs was started with; later limits may be lower. */
@@ -23,7 +23,7 @@ export async function changeLimits(client: ShimClient, from: InstanceSpec, to: I
   await using undo = new AsyncDisposableStack();
   const restoreHost = await limitCgroup(
     from.cgroupPath,
-    hostLimits({ ...to.resources, ...lifted }, size.memoryBytes),
+    hostLimits({ ...to.resources, ...lifted }, hostGroup(to, size.memoryBytes)),
   );
   undo.defer(restoreHost);
   undo.defer(async () => void (await client.ask('limit', guestLimits(from.resources)).catch(() => {})));

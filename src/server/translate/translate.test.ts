@@ -193,6 +193,23 @@ describe('create', () => {
     });
   });
 
+  test('limits of disks come and go in Docker’s shape, the last word about one counting', () => {
+    const rate = (Path: string, Rate: number) => ({ Path, Rate });
+    const asked = spec({
+      BlkioDeviceReadBps: [rate('/dev/sda', 1), rate('/dev/sdb', 2), rate('/dev/sda', 3)],
+      BlkioDeviceWriteIOps: [],
+      BlkioWeightDevice: [{ Path: '/dev/sda', Weight: 300 }],
+    });
+    const { HostConfig } = toInspect(view({ spec: asked }), NETWORKS);
+    assert.deepEqual(HostConfig.BlkioDeviceReadBps, [rate('/dev/sda', 3), rate('/dev/sdb', 2)]);
+    assert.equal(HostConfig.BlkioDeviceWriteIOps, null);
+    assert.deepEqual(HostConfig.BlkioWeightDevice, [{ Path: '/dev/sda', Weight: 300 }]);
+    assert.throws(
+      () => spec({ BlkioDeviceReadBps: [{ Path: '/dev/sda', Rate: 'x' }] }),
+      /not a whole number/,
+    );
+  });
+
   test('limits are translated, and conflicting ones refused', () => {
     const { resources } = spec({
       NanoCpus: 1.5e9,
