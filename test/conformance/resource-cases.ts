@@ -35,6 +35,7 @@ export const resourceCases: readonly Case[] = [
       await new Promise((resolve) => setTimeout(resolve, 300));
       const second = await instance.stats?.();
       assert.ok((second?.cpu.totalNs ?? 0) - (first?.cpu.totalNs ?? 0) < 50_000_000);
+      assert.ok((second?.pids.current ?? 99) <= 3, 'what is counted is still the workload');
       const more = until(io, (text) => (text.match(/tick/g)?.length ?? 0) >= 3);
       await instance.pausing.resume();
       assert.equal((await instance.state()).state, 'running');

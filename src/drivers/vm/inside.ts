@@ -1,5 +1,6 @@
 // What is asked of a running guest: one more process, figures, the process list.
 
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   BerthError,
   type ExecProcess,
@@ -45,16 +46,36 @@ export async function runExec(
   }
 }
 
+/** A guest that hangs must not hold up its pause. */
+const REMEMBER_MS = 300;
+
 /** Memory, processes and disk as the guest counts them for its workload; CPU as the host pays for it, emulation included. */
-export async function readStats(client: ShimClient, spec: InstanceSpec): Promise<InstanceStats> {
-  const host = readCgroupStats(spec.cgroupPath);
-  try {
-    const [guest, outside] = await Promise.all([client.ask('stats'), host]);
-    return merge(guest, outside, memoryBytes(spec));
-  } catch (error) {
-    // A paused guest cannot answer; the host still knows what it holds.
-    if (isBerthError(error, 'conflict')) return host;
-    throw error;
+export class GuestFigures {
+  /** Of a paused guest, which cannot answer: nothing of it changes. Of use while it is paused only. */
+  #last: Fields | undefined;
+
+  /** Before a pause. */
+  async remember(client: ShimClient): Promise<void> {
+    this.#last = undefined;
+    const asked = client.ask('stats').then((guest) => {
+      this.#last = guest;
+    });
+    const late = new AbortController();
+    const patience = delay(REMEMBER_MS, undefined, { signal: late.signal });
+    await Promise.race([asked, patience]).catch(() => {});
+    late.abort();
+  }
+
+  async read(client: ShimClient, spec: InstanceSpec, paused: boolean): Promise<InstanceStats> {
+    const host = readCgroupStats(spec.cgroupPath);
+    try {
+      const guest = (paused ? this.#last : undefined) ?? (await client.ask('stats'));
+      return merge(guest, await host, memoryBytes(spec));
+    } catch (error) {
+      // It was paused under another daemon; the host still knows what it holds.
+      if (isBerthError(error, 'conflict')) return host;
+      throw error;
+    }
   }
 }
 

@@ -27,7 +27,7 @@ import { killCgroup, writeAtomic } from '../../host/index.ts';
 import { type CaptureSource, captureOrigin, saveCheckpoint, type VmOrigin } from './checkpoint.ts';
 import { checkSpec } from './config.ts';
 import { VmFiles } from './files.ts';
-import { launchError, readProcesses, readStats, runExec } from './inside.ts';
+import { GuestFigures, launchError, readProcesses, runExec } from './inside.ts';
 import { cleanAfterShim, shimDied } from './process.ts';
 import { type VmHost, VmSupervisor } from './supervisor.ts';
 import { changeLimits } from './update.ts';
@@ -58,6 +58,7 @@ export class VmInstance implements Instance {
   #run: Run | undefined;
   #last: Ended | undefined;
   #paused = false;
+  readonly #figures = new GuestFigures();
   #starting = false;
   readonly exec: Exec;
   readonly pausing: Pausing;
@@ -187,13 +188,15 @@ export class VmInstance implements Instance {
     this.#assertRunning(paused ? 'pause' : 'resume');
     if (this.#paused === paused)
       throw new BerthError('conflict', `VM ${this.id} is ${paused ? 'already' : 'not'} paused`);
-    await this.#supervisor.client().ask(paused ? 'pause' : 'resume');
+    const client = this.#supervisor.client();
+    if (paused) await this.#figures.remember(client);
+    await client.ask(paused ? 'pause' : 'resume');
     this.#paused = paused && this.#run !== undefined;
   }
 
   readonly stats = async (): Promise<InstanceStats> => {
     this.#assertRunning('read statistics');
-    return readStats(this.#supervisor.client(), this.#spec);
+    return this.#figures.read(this.#supervisor.client(), this.#spec, this.#paused);
   };
 
   readonly processes = async (psArgs: readonly string[]): Promise<ProcessTable> => {

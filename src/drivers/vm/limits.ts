@@ -1,5 +1,6 @@
 // A VM's limits by who enforces them: the host for all that is QEMU's, QEMU for the disks, the guest for its workload.
 
+import { existsSync } from 'node:fs';
 import { BerthError, type DeviceLimit, type DeviceLimits, type ResourceSpec } from '../../core/index.ts';
 import { diskNumber } from '../../host/index.ts';
 
@@ -53,8 +54,13 @@ function swapLimit(
 
 /** What goes through shared folders passes QEMU's disks by: it is limited where it reaches the host's. */
 function sharedRates(resources: ResourceSpec): DeviceLimits {
-  const onHost = (limits: readonly DeviceLimit[]) => limits.filter(({ path }) => !OWN_DISKS.includes(path));
+  const onHost = (limits: readonly DeviceLimit[]) => limits.filter(({ path }) => isOnHost(path));
   return Object.fromEntries(RATES.map((kind) => [kind, onHost(resources[kind] ?? [])]));
+}
+
+/** A host may have disks of the same names. */
+function isOnHost(path: string): boolean {
+  return !OWN_DISKS.includes(path) || existsSync(path);
 }
 
 /** Those that the guest enforces on its workload. */
