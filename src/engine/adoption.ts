@@ -3,6 +3,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BerthError, errorMessage, type Instance } from '../core/index.ts';
+import { settleLimits } from './changes.ts';
 import { endInstance } from './checkpoints/copies.ts';
 import type { EngineContext } from './context.ts';
 import { restoreNetworks } from './networks/membership.ts';
@@ -91,6 +92,8 @@ function enlist(ctx: EngineContext, workload: Workload): void {
   }
   ctx.registry.reserveName(workload.name, workload.id);
   ctx.registry.add(workload);
+  if (workload.record.changing !== undefined)
+    ctx.background(`limits of container ${workload.name}`, () => settleLimits(ctx, workload));
   if (workload.running) follow(ctx, workload);
   else if (workload.state === 'exited' && workload.record.spec.autoRemove)
     ctx.background(`removal of container ${workload.name}`, () =>

@@ -1,11 +1,12 @@
 // New names and limits for a workload that exists.
 
-import { BerthError, type ResourceSpec } from '../core/index.ts';
+import { BerthError, errorMessage, type ResourceSpec, type RestartPolicy } from '../core/index.ts';
 import { cgroupHost } from '../host/index.ts';
 import type { WorkloadUpdate } from './api.ts';
 import type { EngineContext } from './context.ts';
 import { conflict } from './lifecycle.ts';
 import { memberOf } from './networks/membership.ts';
+import type { WorkloadRecord } from './records.ts';
 import { cancelRestart } from './removal.ts';
 import {
   changeResources,
@@ -50,7 +51,7 @@ export async function updateWorkload(
       throw conflict(
         `Cannot update container ${workload.id}: Container is marked for removal and cannot be "update".`,
       );
-    const { spec, instance } = workload.record;
+    const { spec } = workload.record;
     const resources = changeResources(spec.resources, change.resources);
     const effective = resolveResources(resources);
     checkResources(effective);
@@ -58,22 +59,61 @@ export async function updateWorkload(
     if (spec.autoRemove && restart.name !== 'no')
       throw conflict('Restart policy cannot be updated because AutoRemove is enabled for the container');
     checkRestart(restart, spec.autoRemove);
-    const changes = Object.keys(change.resources).length > 0;
-    if (changes) await applyResources(workload, effective);
-    try {
-      await workload.update({
-        spec: { ...spec, resources, restart },
-        instance: { ...instance, resources: effective },
-      });
-    } catch (error) {
-      // What is in effect is to be what the file says.
-      void workload.update({ spec, instance }).catch(() => {});
-      if (changes) await workload.instance?.update?.(instance.resources).catch(() => {});
-      throw error;
-    }
+    if (Object.keys(change.resources).length > 0) await changeLimits(workload, resources, restart);
+    else await workload.update({ spec: { ...workload.record.spec, restart } });
     if (restart.name === 'no') cancelRestart(workload);
     ctx.events.publish(workload.event('update'));
     return { warnings: limitWarnings(spec.isolation, change.resources, cgroupHost().version) };
+  });
+}
+
+/** Noted before it is begun, so that a daemon that finds it half done can finish it. On failure all is as it was. */
+async function changeLimits(
+  workload: Workload,
+  resources: ResourceSpec,
+  restart: RestartPolicy,
+): Promise<void> {
+  const { spec: formerly, instance } = workload.record;
+  const effective = resolveResources(resources);
+  try {
+    if (workload.running) await workload.update({ changing: resources });
+    await applyResources(workload, effective);
+  } catch (error) {
+    await settled(workload, {}).catch(() => {});
+    throw error;
+  }
+  try {
+    await settled(workload, {
+      spec: { ...workload.record.spec, resources, restart },
+      instance: { ...workload.record.instance, resources: effective },
+    });
+  } catch (error) {
+    await workload.instance?.update?.(instance.resources).catch(() => {});
+    // What is in effect is to be what the file says, and does as long as it cannot be written.
+    void settled(workload, {
+      spec: { ...workload.record.spec, resources: formerly.resources, restart: formerly.restart },
+      instance: { ...workload.record.instance, resources: instance.resources },
+    }).catch(() => {});
+    throw error;
+  }
+}
+
+/** Others may have changed other parts of the record meanwhile. */
+function settled(workload: Workload, change: Partial<WorkloadRecord>): Promise<void> {
+  const { changing: _, ...record } = workload.record;
+  return workload.replace({ ...record, ...change });
+}
+
+/** Finishes the change of limits that an earlier daemon died in. */
+export async function settleLimits(ctx: EngineContext, workload: Workload): Promise<void> {
+  await workload.lock.run(async () => {
+    const { changing, spec } = workload.record;
+    if (changing === undefined || workload.removing) return;
+    try {
+      await changeLimits(workload, changing, spec.restart);
+    } catch (error) {
+      ctx.log(`container ${workload.name} keeps its limits: ${errorMessage(error)}`);
+    }
   });
 }
 

@@ -13,6 +13,7 @@ import type {
   InstanceSpec,
   MountView,
   PublishedPort,
+  ResourceSpec,
   WorkloadSpec,
 } from '../core/index.ts';
 import { BerthError, errorMessage } from '../core/index.ts';
@@ -40,6 +41,8 @@ export interface WorkloadRecord {
   /** Why the last start failed, and what it left as exit status. */
   readonly error: string;
   readonly failure?: ExitStatus;
+  /** Limits that it is being given: those in effect may be these already, in part or all. */
+  readonly changing?: ResourceSpec;
 }
 
 export type Stage = 'creating' | 'record' | 'removing';

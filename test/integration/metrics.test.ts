@@ -92,6 +92,25 @@ describe('metrics', () => {
         ['vm', 1],
       ],
     );
+  });
+
+  test('of others are not held up by a machine that hangs', async () => {
+    const inspected = (await daemon.call('GET', '/containers/machine/json')).json<{
+      State: { Pid: number };
+    }>();
+    process.kill(inspected.State.Pid, 'SIGSTOP');
+    try {
+      const samples = await scrape();
+      const value = (name: string) => samples.find((sample) => sample.name === name)?.value;
+      assert.equal(value('berth_workloads_unanswered'), 1);
+      const usage = samples.filter(({ name }) => name === 'berth_workload_memory_usage_bytes');
+      assert.deepEqual(
+        usage.map(({ labels }) => labels['name']),
+        ['box'],
+      );
+    } finally {
+      process.kill(inspected.State.Pid, 'SIGCONT');
+    }
     await daemon.call('DELETE', '/containers/machine?force=1');
   });
 

@@ -1,6 +1,8 @@
 // POST /containers/{id}/update of a whole daemon: what holds at once, what holds later, what is refused.
 
 import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type ApiDaemon, startApiDaemon } from '../fixtures/api-daemon.ts';
 import { type LoopDisk, openLoopDisk } from '../fixtures/loop-disk.ts';
@@ -87,6 +89,22 @@ for (const isolation of ['container', 'vm'] as const)
       assert.equal((await daemon.call('POST', `/containers/${name}/restart?t=0`)).status, 204);
       assert.deepEqual(await limits(name), [200, 33]);
     });
+  });
+
+for (const name of ['updated-container', 'updated-vm'])
+  test(`a change that the daemon died in is finished by the next one (${name})`, async () => {
+    const { Id } = (await daemon.call('GET', `/containers/${name}/json`)).json<{ Id: string }>();
+    const path = join(daemon.root, 'workloads', Id, 'record.json');
+    await daemon.restart('SIGKILL', async () => {
+      const record = JSON.parse(await readFile(path, 'utf8'));
+      record.changing = { ...record.spec.resources, pidsLimit: 44 };
+      await writeFile(path, JSON.stringify(record));
+    });
+    // A further change waits for it.
+    assert.equal((await update(name, { MemoryReservation: 100 << 20 })).status, 200);
+    assert.deepEqual((await limits(name))[1], 44);
+    assert.equal((await config(name))['PidsLimit'], 44);
+    assert.equal(JSON.parse(await readFile(path, 'utf8')).changing, undefined);
   });
 
 test('a running machine is refused more than it was started with, and told what to do', async () => {
