@@ -1,9 +1,16 @@
 // Starting, stopping, waiting, pausing, renaming, updating, restarting.
 
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { expectOk, lines, type Scenario } from '../scenario.ts';
 
 const BOOTS = 'boots a machine of its own';
+
+/** Any disk of this host: none is read or written. */
+async function firstDisk(): Promise<string> {
+  const table = await readFile('/proc/partitions', 'utf8');
+  return `/dev/${/^ +\d+ +\d+ +\d+ (\S+)$/m.exec(table)?.[1]}`;
+}
 
 export const lifeScenarios: readonly Scenario[] = [
   {
@@ -151,6 +158,24 @@ export const lifeScenarios: readonly Scenario[] = [
       expectOk(await run(['-d', '--name', box, '-m', '64m', 'busybox', 'sleep', '1000']));
       expectOk(await docker(['update', '--memory', '96m', '--memory-swap', '192m', box]));
       assert.equal(expectOk(await docker(['inspect', '-f', '{{.HostConfig.Memory}}', box])), '100663296');
+      expectOk(await docker(['rm', '-f', box]));
+    },
+  },
+  {
+    title: 'disk limits are taken, and other limits change while it runs',
+    area: 'life',
+    covers: 'run --device-write-bps --device-read-iops, update --pids-limit --cpus',
+    vmOneClient: BOOTS,
+    run: async ({ run, docker, name }) => {
+      const box = name('limits');
+      const disk = await firstDisk();
+      const limits = ['--device-write-bps', `${disk}:1mb`, '--device-read-iops', `${disk}:500`];
+      expectOk(await run(['-d', '--name', box, ...limits, 'busybox', 'sleep', '1000']));
+      expectOk(await docker(['update', '--pids-limit', '30', '--cpus', '0.5', box]));
+      const { HostConfig } = JSON.parse(expectOk(await docker(['inspect', '-f', '{{json .}}', box])));
+      assert.deepEqual(HostConfig.BlkioDeviceWriteBps, [{ Path: disk, Rate: 1 << 20 }]);
+      assert.deepEqual(HostConfig.BlkioDeviceReadIOps, [{ Path: disk, Rate: 500 }]);
+      assert.deepEqual([HostConfig.PidsLimit, HostConfig.NanoCpus], [30, 5e8]);
       expectOk(await docker(['rm', '-f', box]));
     },
   },
