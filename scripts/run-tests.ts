@@ -28,6 +28,7 @@ const MACHINE_NETWORK = /\/(images-debian)\.test\.ts$/;
 /** As the test runner knows how to start node. */
 const NODE = process.execPath;
 const NODE_IN_OWN_NETWORK = fileURLToPath(new URL('own-network.sh', import.meta.url));
+const WHOLE_OUTPUT = new URL('test-output.ts', import.meta.url).href;
 const TEST_TIMEOUT_MS = 10 * 60_000;
 const SUMMARY_LINE = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) [\d.]+$/;
 
@@ -65,7 +66,7 @@ const totals = {
 async function* events(list: readonly Phase[]): AsyncGenerator {
   for (const phase of list) {
     // A test that fails may leave a socket or a child open: its file shall end all the same.
-    const execArgv = ['--test-force-exit'];
+    const execArgv = ['--test-force-exit', '--import', WHOLE_OUTPUT];
     const { files, concurrency } = phase;
     // The runner has no option for it: it starts every file's process by this name.
     process.execPath = phase.ownNetwork ? NODE_IN_OWN_NETWORK : NODE;
