@@ -40,6 +40,7 @@ static int option(const char *name, const char *value)
     else if (!strcmp(name, "cgroup") && container.cgroup_count < MAX_CGROUPS)
         container.cgroups[container.cgroup_count++] = value;
     else if (!strcmp(name, "oom-file")) container.oom_file = value;
+    else if (!strcmp(name, "layer-image")) container.layer_image = value;
     else if (!strcmp(name, "cover")) container.cover = value;
     else return -1;
     return 0;

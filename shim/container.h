@@ -20,6 +20,8 @@ struct container {
     const char *oom_file;
     /* A hybrid host's unified hierarchy, to be hidden from the runtime, or NULL. */
     const char *cover;
+    /* The image file of a writable layer that has a size limit, or NULL. */
+    const char *layer_image;
     /* Nothing in the writable layer need survive: skip all syncing. */
     int ephemeral;
     /* The container has a network of its own. */

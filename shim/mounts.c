@@ -50,8 +50,31 @@ static int mount_run(void)
     return mkdir("run/cover", 0755) < 0 ? -1 : mount("run/cover", container.cover, NULL, MS_BIND, NULL);
 }
 
+/* Where upper and work lie: in the instance's folder, or in a file system of limited size. For who asks what changed,
+ * the former is to be found in its place all the same. */
+static const char *mount_layer(void)
+{
+    if (!container.layer_image) return "";
+    if (mkdir("run/layer", 0700) < 0 || image_mount(container.layer_image, "run/layer") < 0) return NULL;
+    if (mkdir("run/layer/upper", 0755) < 0 && errno != EEXIST) return NULL;
+    if (mkdir("run/layer/work", 0755) < 0 && errno != EEXIST) return NULL;
+    return mount("run/layer/upper", "upper", NULL, MS_BIND, NULL) < 0 ? NULL : "run/layer/";
+}
+
+/* A volatile overlay leaves this mark, by which the kernel refuses the layer ever after: its data may have been lost
+ * with the host's power. Whoever asked for an ephemeral layer has agreed to that. */
+static void forget_volatile(const char *where)
+{
+    static const char *const marks[] = {"/volatile/dirty", "/volatile", ""};
+    char path[128];
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
+        snprintf(path, sizeof path, "%swork/work/incompat%s", where, marks[i]);
+        remove(path);
+    }
+}
+
 /* Layers are named by links in run/, or many long names would not fit into the one page that mount takes. */
-static int mount_rootfs(void)
+static int mount_rootfs(const char *where)
 {
     struct buffer data = {0};
     char link[32];
@@ -63,7 +86,11 @@ static int mount_rootfs(void)
         if (i) buffer_text(&data, ":");
     }
     if (!container.layer_count) buffer_text(&data, "run/empty");
-    buffer_text(&data, ",upperdir=upper,workdir=work");
+    buffer_text(&data, ",upperdir=");
+    buffer_text(&data, where);
+    buffer_text(&data, "upper,workdir=");
+    buffer_text(&data, where);
+    buffer_text(&data, "work");
     if (!access("/sys/module/overlay/parameters/index", F_OK)) buffer_text(&data, ",index=off");
     if (container.ephemeral) buffer_text(&data, ",volatile");
     buffer_append(&data, "", 1);
@@ -75,14 +102,12 @@ static int mount_rootfs(void)
 const char *mounts_prepare(void)
 {
     if (make_folders() < 0) return failed("cannot make the instance's folders");
-    /* A volatile overlay leaves this mark, by which the kernel refuses the layer ever after: its data may have been lost
-     * with the host's power. Whoever asked for an ephemeral layer has agreed to that. */
-    unlink("work/work/incompat/volatile/dirty");
-    rmdir("work/work/incompat/volatile");
-    rmdir("work/work/incompat");
     if (own_namespace() < 0) return failed("cannot make a mount namespace");
     if (mount_run() < 0) return failed("cannot mount the supervisor's folder");
-    if (mount_rootfs() < 0) return failed("cannot mount the root file system (overlay)");
+    const char *where = mount_layer();
+    if (!where) return failed("cannot mount the writable layer");
+    forget_volatile(where);
+    if (mount_rootfs(where) < 0) return failed("cannot mount the root file system (overlay)");
     return NULL;
 }
 
@@ -111,8 +136,10 @@ const char *mounts_sources(const struct fields *request)
 void mounts_release(void)
 {
     char path[64];
-    if (!sources) return;
+    if (!sources && !container.layer_image) return;
     umount2("rootfs", MNT_DETACH);
+    umount2("upper", MNT_DETACH);
+    umount2("run/layer", MNT_DETACH);
     for (int i = 0; i < sources; i++) {
         snprintf(path, sizeof path, "run/source.%d", i);
         umount2(path, MNT_DETACH);

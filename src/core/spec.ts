@@ -147,6 +147,8 @@ export interface InstanceSpec {
   readonly resources: ResourceSpec;
   readonly security: SecuritySpec;
   readonly readonlyRoot: boolean;
+  /** Most that the writable layer holds; absent: what the disk, or a guest's, has. */
+  readonly writableBytes?: number;
   /** The writable layer is thrown away when the instance ends: it need not survive a power failure. Default: it must. */
   readonly ephemeral?: boolean;
   /** Run a small init as process 1 that reaps zombies and forwards signals. */

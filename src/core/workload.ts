@@ -75,6 +75,8 @@ export interface WorkloadSpec {
   readonly resources: ResourceSpec;
   readonly security: SecuritySpec;
   readonly readonlyRoot: boolean;
+  /** Most that the writable layer holds. */
+  readonly writableBytes?: number;
   readonly init: boolean;
   readonly log: LogSpec;
   readonly annotations: Readonly<Record<string, string>>;

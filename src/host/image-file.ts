@@ -24,10 +24,14 @@ const MIB = 2 ** 20;
  * How large the file has to be for that much content: one inode of 256 bytes for 16 KiB, what ext4 keeps back so that
  * delayed writes find room (2 %, at most 16 MiB), the journal, and a little for the rest. Content of small files takes more.
  */
-function fileBytes(contentBytes: number, journalBytes: number): number {
+export function imageFileBytes(
+  contentBytes: number,
+  { ephemeral = false }: Pick<ImageFileOptions, 'ephemeral'> = {},
+): number {
+  const journal = ephemeral ? 0 : journalBytes(contentBytes);
   const inodes = contentBytes / 60;
   const keptBack = Math.min(contentBytes / 48, 17 * MIB);
-  return Math.ceil((contentBytes + inodes + keptBack + journalBytes + MIB) / 4096) * 4096;
+  return Math.ceil((contentBytes + inodes + keptBack + journal + MIB) / 4096) * 4096;
 }
 
 function journalBytes(contentBytes: number): number {
@@ -47,9 +51,8 @@ export async function makeImageFile(
   await using undo = new AsyncDisposableStack();
   const file = await open(path, 'wx', 0o600);
   undo.defer(() => rm(path, { force: true }));
-  const journalSize = ephemeral ? 0 : journalBytes(contentBytes);
-  await file.truncate(fileBytes(contentBytes, journalSize)).finally(() => file.close());
-  const journal = ephemeral ? ['-O', '^has_journal'] : ['-J', `size=${journalSize / MIB}`];
+  await file.truncate(imageFileBytes(contentBytes, { ephemeral })).finally(() => file.close());
+  const journal = ephemeral ? ['-O', '^has_journal'] : ['-J', `size=${journalBytes(contentBytes) / MIB}`];
   await withSeed(folder, (seed) => run('mkfs.ext4', [...OPTIONS, ...journal, ...seed, path]));
   undo.move();
 }

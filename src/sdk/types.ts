@@ -42,6 +42,7 @@ export interface HostConfigRequest extends ResourcesRequest {
   SecurityOpt?: string[];
   Privileged?: boolean;
   ReadonlyRootfs?: boolean;
+  StorageOpt?: Record<string, string>;
   Ulimits?: UlimitRequest[];
   ShmSize?: number;
   Sysctls?: Record<string, string>;

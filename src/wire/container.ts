@@ -96,6 +96,7 @@ export interface HostConfigRequest extends ResourcesRequest {
   readonly SecurityOpt: readonly string[];
   readonly Privileged: boolean;
   readonly ReadonlyRootfs: boolean;
+  readonly StorageOpt: Readonly<Record<string, string>>;
   readonly MaskedPaths?: readonly string[];
   readonly ReadonlyPaths?: readonly string[];
   readonly Ulimits: readonly UlimitRequest[];
@@ -215,6 +216,7 @@ function readHostConfig(fields: Fields): HostConfigRequest {
     SecurityOpt: list('SecurityOpt'),
     Privileged: flag('Privileged'),
     ReadonlyRootfs: flag('ReadonlyRootfs'),
+    StorageOpt: fields.map('StorageOpt') ?? {},
     ...given('MaskedPaths', fields.strings('MaskedPaths')),
     ...given('ReadonlyPaths', fields.strings('ReadonlyPaths')),
     Ulimits: (fields.objects('Ulimits') ?? []).map(readUlimit),

@@ -20,7 +20,20 @@ after(async () => {
 });
 
 const run = (isolation: string, mount: string, script: string) =>
-  host.run('run', '--rm', '--isolation', isolation, '--mount', mount, 'busybox', 'sh', '-c', script);
+  host.run(
+    'run',
+    '--rm',
+    '--network',
+    'none',
+    '--isolation',
+    isolation,
+    '--mount',
+    mount,
+    'busybox',
+    'sh',
+    '-c',
+    script,
+  );
 
 for (const isolation of ISOLATIONS)
   test(`a volume of 16 MiB is full at 16 MiB in a ${isolation}, and only there`, async () => {
@@ -35,7 +48,20 @@ for (const isolation of ISOLATIONS)
     assert.ok(Number(used) > 15 << 20, `${used} bytes in use`);
     // What is deleted inside is free outside, at the latest when the volume is mounted again.
     await host.ok(
-      ...['run', '--name', 'emptier', '--isolation', isolation, '-v', 'small:/v', 'busybox', 'rm', '/v/full'],
+      ...[
+        'run',
+        '--name',
+        'emptier',
+        '--network',
+        'none',
+        '--isolation',
+        isolation,
+        '-v',
+        'small:/v',
+        'busybox',
+        'rm',
+        '/v/full',
+      ],
     );
     await host.ok('rm', 'emptier');
     await run('container', 'source=small,target=/v', 'true');
@@ -52,6 +78,8 @@ test('a container and a VM share one volume with a limit, over the death of the 
       ...[
         'run',
         '-d',
+        '--network',
+        'none',
         '--name',
         isolation,
         '--isolation',
@@ -84,6 +112,8 @@ test('a new volume with a limit is filled from the image, and one that is too sm
     'create',
     '--name',
     'source',
+    '--network',
+    'none',
     'busybox',
     'sh',
     '-c',
@@ -93,9 +123,22 @@ test('a new volume with a limit is filled from the image, and one that is too sm
   await host.ok('wait', 'source');
   await host.ok('commit', 'source', 'seeded');
   await host.ok('volume', 'create', '-o', 'size=32m', 'roomy');
-  assert.equal(await host.ok('run', '--rm', '-v', 'roomy:/seed', 'seeded', 'ls', '/seed'), 'x\n');
+  assert.equal(
+    await host.ok('run', '--rm', '--network', 'none', '-v', 'roomy:/seed', 'seeded', 'ls', '/seed'),
+    'x\n',
+  );
   await host.ok('volume', 'create', '-o', 'size=4m', 'narrow');
-  const { stderr } = await host.run('run', '--rm', '-v', 'narrow:/seed', 'seeded', 'ls', '/seed');
+  const { stderr } = await host.run(
+    'run',
+    '--rm',
+    '--network',
+    'none',
+    '-v',
+    'narrow:/seed',
+    'seeded',
+    'ls',
+    '/seed',
+  );
   assert.match(stderr, /volume narrow: what the image has at \/seed does not fit into its 4194304 bytes/);
   assert.equal((await run('container', 'source=narrow,target=/v', 'ls -A /v')).stdout, '');
 });

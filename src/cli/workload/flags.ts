@@ -55,7 +55,10 @@ export const WORKLOAD_FLAGS = {
   memory: { kind: 'string', short: 'm', value: 'bytes', help: "Memory limit; a virtual machine's memory" },
   'memory-reservation': { kind: 'string', value: 'bytes', help: 'Memory to keep under pressure' },
   'memory-swap': { kind: 'string', value: 'bytes', help: 'Memory plus swap; -1 for unlimited swap' },
-  mount: { kind: 'list', help: 'Mount: type=bind|volume|tmpfs,source=…,target=…[,readonly]' },
+  mount: {
+    kind: 'list',
+    help: 'Mount: type=bind|volume|tmpfs,source=…,target=…[,readonly][,volume-subpath=…]',
+  },
   name: { kind: 'string', help: 'Name of the workload' },
   'mac-address': { kind: 'string', help: 'MAC address on the first network' },
   network: {
@@ -86,6 +89,7 @@ export const WORKLOAD_FLAGS = {
   'shm-size': { kind: 'string', value: 'bytes', help: 'Size of /dev/shm (default 64m)' },
   'stop-signal': { kind: 'string', help: 'Signal that asks it to stop' },
   'stop-timeout': { kind: 'int', help: 'Seconds to wait before it is killed' },
+  'storage-opt': { kind: 'list', help: 'Option of the writable layer: size=1G for the most it may hold' },
   sysctl: { kind: 'list', help: 'Set a sysctl: NAME=VALUE' },
   tmpfs: { kind: 'list', help: 'Mount a tmpfs: PATH[:OPTIONS]' },
   tty: { kind: 'bool', short: 't', help: 'Give it a terminal' },

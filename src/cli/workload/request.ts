@@ -144,6 +144,7 @@ function hostConfig(flags: WorkloadFlags): HostConfigRequest {
     SecurityOpt: flags['security-opt'].map(resolveSecurityOpt),
     Privileged: flags.privileged,
     ReadonlyRootfs: flags['read-only'],
+    StorageOpt: keyValues(flags['storage-opt'], undefined, 'storage option'),
     Ulimits: flags.ulimit.map(parseUlimit),
     Sysctls: keyValues(flags.sysctl, undefined, 'sysctl'),
     Devices: flags.device.map(parseDevice),

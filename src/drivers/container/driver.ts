@@ -18,6 +18,7 @@ import { ociConfig } from './config.ts';
 import type { DriverContext } from './context.ts';
 import { devicesOf } from './devices.ts';
 import { ContainerInstance } from './instance.ts';
+import { makeLayerImage } from './layer-image.ts';
 import { probeRuntimes, type RuntimeProbe } from './probe.ts';
 import { defaultSeccomp } from './seccomp.ts';
 import { SeccompCache } from './seccomp-cache.ts';
@@ -106,6 +107,7 @@ export class ContainerDriver implements Driver {
 
   async create(spec: InstanceSpec): Promise<Instance> {
     this.#check(spec);
+    await makeLayerImage(spec, this.#options.shimPath);
     const instance = new ContainerInstance(spec, this.#context);
     this.#instances.add(instance);
     return instance;

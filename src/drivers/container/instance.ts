@@ -30,6 +30,7 @@ import type { DriverContext } from './context.ts';
 import { ContainerExec } from './exec.ts';
 import { ContainerFiles } from './files.ts';
 import { launchError } from './launch-error.ts';
+import { LAYER_IMAGE } from './layer-image.ts';
 import { listProcesses } from './processes.ts';
 import { ContainerSupervisor } from './supervisor.ts';
 
@@ -221,6 +222,7 @@ export class ContainerInstance implements Instance {
       throw new BerthError('invalid-state', `container ${this.id} is running: stop it first`);
     await this.#supervisor.end();
     const names = [
+      LAYER_IMAGE,
       'upper',
       'work',
       'rootfs',

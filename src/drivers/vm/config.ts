@@ -61,7 +61,7 @@ export function checkSpec(spec: InstanceSpec, hostMemoryBytes = Number.POSITIVE_
   if (bootMode(spec) === 'fork' && !canFork(spec))
     throw new BerthError(
       'unsupported',
-      'isolation vm: a machine that shares host folders cannot be forked; use --boot auto, or leave the binds out',
+      'isolation vm: a machine that shares host folders, or has a disk larger than its template, cannot be forked; use --boot auto, or leave the binds or the size out',
     );
   capabilityMask(spec.security);
   checkDisks(spec.resources);
@@ -220,9 +220,17 @@ export function bootMode(spec: InstanceSpec): BootMode {
   return mode;
 }
 
+/** A template's disk has room for the file system of so much. */
+const LARGEST_FORKED_BYTES = WRITABLE_BYTES * 0.95;
+
 /** Whether it can be a fork: a machine that shares folders of the host cannot be saved, and so none can be its template. */
 export function canFork(spec: InstanceSpec): boolean {
-  return binds(spec).length === 0;
+  return binds(spec).length === 0 && (spec.writableBytes ?? 0) < LARGEST_FORKED_BYTES;
+}
+
+/** Whether one that waits can become it: those have a disk of their own already. */
+export function canPool(spec: InstanceSpec): boolean {
+  return canFork(spec) && spec.writableBytes === undefined;
 }
 
 /** What the guest is told of itself: vm.guest. */

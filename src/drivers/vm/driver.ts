@@ -31,6 +31,7 @@ import { copyDisk, openCheckpoint, VmOrigin } from './checkpoint.ts';
 import {
   bootMode,
   canFork,
+  canPool,
   checkSpec,
   guestFields,
   machineFields,
@@ -172,7 +173,7 @@ class VmDriver implements Driver {
       await Promise.all([
         this.#prepareBoot(),
         this.#disks.open(spec.rootfs),
-        this.#writables.make(writable, spec.ephemeral ?? false),
+        this.#writables.make(writable, spec.ephemeral ?? false, spec.writableBytes),
       ]);
       signal?.throwIfAborted();
     } catch (error) {
@@ -226,7 +227,7 @@ class VmDriver implements Driver {
 
   async #claim(spec: InstanceSpec): Promise<ShimClient | undefined> {
     const mode = bootMode(spec);
-    if ((mode !== 'auto' && mode !== 'pool') || !canFork(spec)) return undefined;
+    if ((mode !== 'auto' && mode !== 'pool') || !canPool(spec)) return undefined;
     const boot = await this.#prepareBoot();
     const key = poolKey(spec, await this.#wish(spec, boot));
     if (!this.#pool.has(key)) {
@@ -292,7 +293,7 @@ class VmDriver implements Driver {
     if (state.forkFailure !== undefined) this.#templates.spoiled(wish, state.forkFailure);
     if (mode === 'cold' || !canFork(spec)) return;
     this.#templates.want(wish);
-    const more = mode === 'fork' ? undefined : this.#poolWish(spec, wish, boot, image);
+    const more = mode === 'fork' || !canPool(spec) ? undefined : this.#poolWish(spec, wish, boot, image);
     if (more !== undefined) this.#pool.used(more, mode === 'pool');
   }
 

@@ -2,7 +2,7 @@
 
 import { access, mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { run } from '../../host/index.ts';
+import { imageFileBytes, run } from '../../host/index.ts';
 
 /** How large it may grow; what is not written takes no space. */
 export const WRITABLE_BYTES = 8 * 2 ** 30;
@@ -14,6 +14,7 @@ const OPTIONS = [
 ];
 /** The start that a disk was just taken for comes first. */
 const PATIENCE_MS = 1500;
+const SMALL_BYTES = 128 * 2 ** 20;
 const FEATURES = '^resize_inode,^metadata_csum,sparse_super2';
 
 /**
@@ -21,10 +22,13 @@ const FEATURES = '^resize_inode,^metadata_csum,sparse_super2';
  * that could repair it, and is mounted the sooner for it.
  */
 async function format(path: string, ephemeral: boolean, sizeBytes: number): Promise<void> {
-  const journal = ephemeral ? ['-O', `${FEATURES},^has_journal`] : ['-O', FEATURES, '-J', 'size=16'];
+  const journalMib = sizeBytes < SMALL_BYTES ? 4 : 16;
+  const journal = ephemeral
+    ? ['-O', `${FEATURES},^has_journal`]
+    : ['-O', FEATURES, '-J', `size=${journalMib}`];
   const file = await open(path, 'wx', 0o600);
   try {
-    await file.truncate(WRITABLE_BYTES);
+    await file.truncate(Math.max(WRITABLE_BYTES, Math.ceil(sizeBytes / 4096) * 4096));
     // The device is as large as its template's, the file system on it may be smaller.
     await run('mkfs.ext4', [...OPTIONS, ...journal, path, `${Math.floor(sizeBytes / 1024)}k`]);
   } catch (error) {
@@ -48,8 +52,10 @@ export class WritableDisks {
     this.#sizeBytes = sizeBytes;
   }
 
-  /** Puts an empty disk at the path, or nothing when it fails. */
-  async make(path: string, ephemeral: boolean): Promise<void> {
+  /** Puts an empty disk at the path, or nothing when it fails: one that holds `limitBytes` where that is given. */
+  async make(path: string, ephemeral: boolean, limitBytes?: number): Promise<void> {
+    if (limitBytes !== undefined)
+      return await format(path, ephemeral, imageFileBytes(limitBytes, { ephemeral }));
     try {
       await rename(this.#spare(ephemeral), path);
     } catch {

@@ -11,6 +11,9 @@ import {
 import { parseSignal } from './signals.ts';
 
 const MIN_MEMORY_BYTES = 6 << 20;
+/** Less leaves a file system of its own with next to no room. */
+const MIN_WRITABLE_BYTES = 8 << 20;
+const MAX_WRITABLE_BYTES = 15 * 2 ** 40;
 
 /** Fails with `invalid-argument` naming what is wrong. Resolves to warnings for people. */
 export function checkSpec(spec: WorkloadSpec): string[] {
@@ -25,6 +28,12 @@ export function checkSpec(spec: WorkloadSpec): string[] {
       refuse('invalid argument: a NUL byte cannot be part of a command or its environment');
   checkRestart(spec.restart, spec.autoRemove);
   checkResources(spec.resources);
+  const { writableBytes } = spec;
+  if (
+    writableBytes !== undefined &&
+    (writableBytes < MIN_WRITABLE_BYTES || writableBytes > MAX_WRITABLE_BYTES)
+  )
+    refuse(`storage-opt size ${writableBytes}: a writable layer can have between 8m and 15t`);
   return [];
 }
 

@@ -55,6 +55,7 @@ export function resolveInstance(inputs: InstanceInputs): InstanceSpec {
     resources: resolveResources(spec.resources),
     security: spec.security,
     readonlyRoot: spec.readonlyRoot,
+    ...(spec.writableBytes === undefined ? {} : { writableBytes: spec.writableBytes }),
     ephemeral: spec.autoRemove,
     init: spec.init,
     log: spec.log,

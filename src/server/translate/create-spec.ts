@@ -58,11 +58,19 @@ export function toWorkloadSpec(request: CreateRequest): TranslatedCreate {
     resources: toResources(host),
     security: toSecurity(host, warnings),
     readonlyRoot: host.ReadonlyRootfs,
+    ...given('writableBytes', toWritableBytes(host.StorageOpt)),
     init: host.Init,
     log: toLog(host.LogConfig),
     annotations: toAnnotations(request, host.Annotations),
   };
   return { spec, warnings };
+}
+
+function toWritableBytes({ size, ...others }: Readonly<Record<string, string>>): number | undefined {
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined)
+    throw new BerthError('unsupported', `HostConfig.StorageOpt ${unknown} is not supported: only size is`);
+  return size === undefined ? undefined : parseBytes('HostConfig.StorageOpt size', size);
 }
 
 const BOOT_KEY = 'berth.boot';

@@ -21,6 +21,7 @@ export function toHostConfig(spec: WorkloadSpec) {
     PublishAllPorts: spec.publishAllPorts,
     RestartPolicy: { Name: spec.restart.name, MaximumRetryCount: spec.restart.maximumRetryCount },
     AutoRemove: spec.autoRemove,
+    ...(spec.writableBytes === undefined ? {} : { StorageOpt: { size: String(spec.writableBytes) } }),
     VolumeDriver: '',
     VolumesFrom: null,
     ConsoleSize: [0, 0],

@@ -15,7 +15,6 @@ const REFUSED: Readonly<Record<string, string>> = {
   CpuRealtimeRuntime: 'realtime scheduling is not available',
   KernelMemory: 'use --memory instead',
   KernelMemoryTCP: 'use --memory instead',
-  StorageOpt: 'the writable layer has no size limit of its own',
   DnsOptions: 'resolver options are not available: mount a resolv.conf instead',
   DnsSearch: 'search domains are not available: mount a resolv.conf instead',
   CpuCount: 'this is for Windows only: use --cpus',
