@@ -125,6 +125,19 @@ const networkCommands = {
   ),
 };
 
+const policyCommands = {
+  set: entry(
+    'Set the policy of a workload, or of all on a network',
+    () => import('./commands/policy-set.ts'),
+  ),
+  show: entry(
+    'Show the policy of a workload or a network, and what was counted',
+    () => import('./commands/policy-show.ts'),
+  ),
+  ls: entry('List workloads and networks that have a policy', () => import('./commands/policy-ls.ts')),
+  unset: entry('Remove the policy of a workload or a network', () => import('./commands/policy-unset.ts')),
+};
+
 const events = entry('Show what happens in the daemon, as it happens', () => import('./commands/events.ts'));
 const info = entry(
   'Show the daemon, its host and what each isolation can do',
@@ -233,6 +246,7 @@ export const groups: Readonly<Record<string, Group>> = {
   checkpoint: { summary: 'Keep and restore running state of virtual machines', commands: checkpointCommands },
   volume: { summary: 'Manage volumes', commands: volumeCommands },
   network: { summary: 'Manage networks', commands: networkCommands },
+  policy: { summary: 'Whom workloads may reach, and who may reach them', commands: policyCommands },
   config: { summary: 'Settings of the daemon', commands: configCommands },
   system: { summary: 'Manage the daemon', commands: { df: systemDf, prune: systemPrune, info, events } },
 };

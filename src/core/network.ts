@@ -59,6 +59,22 @@ export interface Network {
   readonly bridge: string;
   /** Absent: that of the host's way out. */
   readonly mtu?: number;
+  /** For all its members, after their own: text of the policy language. */
+  readonly policy?: string;
+}
+
+/** Most that a workload receives and sends. */
+export interface NetworkRate {
+  readonly inBytesPerSecond?: number;
+  readonly outBytesPerSecond?: number;
+}
+
+/** What an interface carried since it was plugged in, as the workload sees it. */
+export interface NetworkFigures {
+  readonly receivedBytes: number;
+  readonly receivedPackets: number;
+  readonly sentBytes: number;
+  readonly sentPackets: number;
 }
 
 export interface NetworkSubnet {

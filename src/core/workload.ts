@@ -1,6 +1,6 @@
 // A workload: what the user asked for, durably. An instance is one incarnation of it (core/driver.ts).
 
-import type { Endpoint, NetworkAttachment, PortRequest, PublishedPort } from './network.ts';
+import type { Endpoint, NetworkAttachment, NetworkRate, PortRequest, PublishedPort } from './network.ts';
 import type { DeviceSpec, Isolation, LogSpec, MountSpec, ResourceSpec, SecuritySpec } from './spec.ts';
 import type { ExitStatus, State } from './state.ts';
 
@@ -65,6 +65,9 @@ export interface WorkloadSpec {
   readonly ports: readonly PortRequest[];
   /** All exposed ports, too, on any free ones of the host. */
   readonly publishAllPorts: boolean;
+  readonly rate?: NetworkRate;
+  /** Whom it may reach and who may reach it: text of the policy language. */
+  readonly policy?: string;
   readonly ipc: 'private' | 'host';
   readonly pidMode: 'private' | 'host';
   readonly mounts: readonly (MountSpec | VolumeMount)[];

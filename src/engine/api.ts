@@ -19,6 +19,7 @@ import type {
   Isolation,
   Network,
   NetworkAttachment,
+  NetworkFigures,
   ProcessIo,
   ProcessTable,
   ResourceSpec,
@@ -28,7 +29,7 @@ import type {
   WorkloadView,
   WriteOptions,
 } from '../core/index.ts';
-import type { CreateNetworkOptions } from '../network/index.ts';
+import type { CreateNetworkOptions, EndpointCounters } from '../network/index.ts';
 import type { StartFigures } from './figures/starts.ts';
 
 export interface Workloads {
@@ -67,6 +68,10 @@ export interface Workloads {
   resize(reference: string, size: TerminalSize): Promise<void>;
   top(reference: string, psArgs: readonly string[]): Promise<ProcessTable>;
   stats(reference: string): Promise<InstanceStats>;
+  /** What its interfaces carried, by name; none when it does not run. */
+  networkFigures(reference: string): Promise<ReadonlyMap<string, NetworkFigures>>;
+  /** What the firewall counted of it, by interface. */
+  networkCounters(reference: string): Promise<ReadonlyMap<string, EndpointCounters>>;
   logs(reference: string, options: LogOptions): Promise<AsyncIterable<LogEntry>>;
   changes(reference: string): Promise<readonly FileChange[]>;
   statPath(reference: string, path: string): Promise<FileStat>;
@@ -234,6 +239,27 @@ export interface Networks {
   disconnect(network: string, workload: string): Promise<void>;
 }
 
+export interface PolicyTarget {
+  readonly kind: 'workload' | 'network';
+  readonly reference: string;
+}
+
+export interface PolicyView {
+  readonly kind: 'workload' | 'network';
+  readonly id: string;
+  readonly name: string;
+  /** In order: the first that matches decides; none: the default. */
+  readonly rules: readonly string[];
+}
+
+export interface Policies {
+  /** Of those that have one. */
+  list(): readonly PolicyView[];
+  get(target: PolicyTarget): PolicyView;
+  /** In force when it resolves, for connections that are open, too. Undefined: none any more. */
+  set(target: PolicyTarget, text: string | undefined): Promise<void>;
+}
+
 export interface Events {
   publish(event: Omit<BerthEvent, 'timeNano'>): void;
   /** Past events from `sinceNano` (from memory, the last few thousand), then live ones until `untilNano` or abort. */
@@ -255,6 +281,7 @@ export interface Engine {
   readonly checkpoints: Checkpoints;
   readonly volumes: Volumes;
   readonly networks: Networks;
+  readonly policies: Policies;
   readonly events: Events;
   /** For the image store: image id to the names of the workloads made from it. */
   readonly imagesInUse: ImagesInUse;

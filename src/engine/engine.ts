@@ -24,6 +24,7 @@ import { cgroupParentOf } from './creation.ts';
 import { EventLog } from './events.ts';
 import { ExecTable } from './execs.ts';
 import { StartCounter } from './figures/starts.ts';
+import { PolicyTable } from './networks/policies.ts';
 import { NetworkTable } from './networks/table.ts';
 import { Registry } from './registry.ts';
 import { Trash } from './trash.ts';
@@ -71,6 +72,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     execs: new ExecTable(ctx),
     volumes: new VolumeTable(ctx),
     networks: new NetworkTable(ctx),
+    policies: new PolicyTable(ctx),
     events: ctx.events,
     imagesInUse: () => merged(ctx.registry.imagesInUse(), checkpoints.imagesInUse()),
     probes: () => probeAll(ctx),

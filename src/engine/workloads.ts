@@ -12,6 +12,7 @@ import {
   type Image,
   type InstanceStats,
   isBerthError,
+  type NetworkFigures,
   type ProcessIo,
   type ProcessTable,
   type TerminalSize,
@@ -19,6 +20,7 @@ import {
   type WorkloadView,
   type WriteOptions,
 } from '../core/index.ts';
+import type { EndpointCounters } from '../network/index.ts';
 import { allocatedBytes } from '../volumes/index.ts';
 import type { CommitRequest, LogEntry, LogOptions, Workloads, WorkloadUpdate } from './api.ts';
 import { renameWorkload, updateWorkload } from './changes.ts';
@@ -140,6 +142,18 @@ export class WorkloadTable implements Workloads {
     const workload = this.#find(reference);
     lifecycle.requireRunning(workload);
     return await this.#capability(workload, 'stats', 'measure')();
+  }
+
+  async networkFigures(reference: string): Promise<ReadonlyMap<string, NetworkFigures>> {
+    const { running, record } = this.#find(reference);
+    if (!running || record.endpoints.length === 0) return new Map();
+    return await this.#ctx.networking.figures(record.endpoints);
+  }
+
+  async networkCounters(reference: string): Promise<ReadonlyMap<string, EndpointCounters>> {
+    const { running, record } = this.#find(reference);
+    if (!running || record.endpoints.length === 0) return new Map();
+    return await this.#ctx.networking.counters(record.endpoints);
   }
 
   async logs(reference: string, options: LogOptions): Promise<AsyncIterable<LogEntry>> {

@@ -31,7 +31,6 @@ export async function raiseBridge(network: Network, mtu: number, ports: readonly
       `link set ${bridge} up`,
     ]);
     await tune(network);
-    await unfilter(bridge);
     // A port's place goes with the bridge; the interface and its connections do not.
     for (const port of ports.filter(interfaceExists))
       await ip([
@@ -79,24 +78,6 @@ async function tune({ bridge, subnets }: Network): Promise<void> {
       await set(path, '2');
   }
   await set(`${six}/all/forwarding`, '1');
-}
-
-const FILTERED_BRIDGES = ['iptables', 'ip6tables'].map(
-  (name) => `/proc/sys/net/bridge/bridge-nf-call-${name}`,
-);
-
-/**
- * Where bridged packets pass the host's IP rules too (br_netfilter), the bridge itself would carry what a workload sends to a
- * published port of its own network to that port, which is isolated from it. Others' bridges may rely on it: then it stays,
- * and such ports are reached from all other places.
- */
-async function unfilter(bridge: string): Promise<void> {
-  const files = FILTERED_BRIDGES.filter((path) => existsSync(path));
-  if (files.length === 0) return;
-  const { stdout } = await run('ip', ['-json', 'link', 'show', 'type', 'bridge']);
-  const names = (JSON.parse(stdout || '[]') as { ifname?: string }[]).map(({ ifname = '' }) => ifname);
-  if (names.some((name) => name !== '' && name !== bridge && !name.startsWith('berth-'))) return;
-  for (const path of files) await set(path, '0');
 }
 
 /** Written only where it changes something: the files may be read-only, and are often right already. */

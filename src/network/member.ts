@@ -1,6 +1,6 @@
 // A workload as networks see it.
 
-import type { Endpoint, PublishedPort } from '../core/index.ts';
+import type { Endpoint, NetworkRate, PublishedPort } from '../core/index.ts';
 
 export interface Member {
   readonly id: string;
@@ -9,4 +9,6 @@ export interface Member {
   readonly labels: Readonly<Record<string, string>>;
   readonly endpoints: readonly Endpoint[];
   readonly published: readonly PublishedPort[];
+  readonly rate?: NetworkRate;
+  readonly policy?: string;
 }

@@ -4,8 +4,10 @@ import {
   BerthError,
   type Endpoint,
   type EndpointSpec,
+  errorMessage,
   type Network,
   type NetworkAttachment,
+  type NetworkFigures,
   type PortRequest,
   type PublishedPort,
   type RunNetwork,
@@ -14,7 +16,16 @@ import type { Nft } from '../host/index.ts';
 import { familyOf, parseSubnet } from './address.ts';
 import { AddressBook } from './addresses.ts';
 import { interfaceExists, lowerBridge, raiseBridge } from './bridge.ts';
-import type { Firewall, FirewallNetwork, FirewallWorkload } from './firewall/index.ts';
+import { portFigures } from './figures.ts';
+import {
+  type EndpointCounters,
+  type Firewall,
+  type FirewallNetwork,
+  type FirewallWorkload,
+  type OtherFirewalls,
+  type Policy,
+  parsePolicy,
+} from './firewall/index.ts';
 import type { Member } from './member.ts';
 import type { NameServer, NameSource } from './names/index.ts';
 import { OpenNames } from './open-names.ts';
@@ -25,10 +36,12 @@ import { uplinkMtu } from './uplink.ts';
 export interface NetworkingOptions {
   readonly store: NetworkStore;
   readonly firewall: Firewall;
+  readonly others: OtherFirewalls;
   /** Closed with the rest. */
   readonly nft: Nft;
   /** Made with what it is to ask for names. */
   readonly names: (source: NameSource) => NameServer;
+  readonly log: (line: string) => void;
 }
 
 /** A network that is on the host, or about to be. */
@@ -42,7 +55,9 @@ export class Networking {
   readonly store: NetworkStore;
   readonly addresses = new AddressBook();
   readonly #firewall: Firewall;
+  readonly #others: OtherFirewalls;
   readonly #nft: Nft;
+  readonly #log: (line: string) => void;
   readonly #names: NameServer;
   /** Workloads that run or are about to, by id. */
   readonly #open = new Map<string, Member>();
@@ -54,7 +69,9 @@ export class Networking {
   constructor(options: NetworkingOptions) {
     this.store = options.store;
     this.#firewall = options.firewall;
+    this.#others = options.others;
     this.#nft = options.nft;
+    this.#log = options.log;
     this.#names = options.names(new OpenNames(this.#open, this.store));
   }
 
@@ -65,7 +82,14 @@ export class Networking {
       for (const port of member.published) this.#ports.hold(member, port);
     }
     const ids = new Set(members.flatMap(({ endpoints }) => endpoints.map(({ networkId }) => networkId)));
-    await Promise.all([...ids].map((id) => this.#raise(this.store.get(id))));
+    // What cannot be raised now is tried again by the next start on it; the daemon is there meanwhile.
+    await Promise.all(
+      [...ids].map(async (id) => {
+        const network = this.store.find(id);
+        if (network !== undefined)
+          await this.#raise(network).catch((error: unknown) => this.#log(errorMessage(error)));
+      }),
+    );
     const all = [...this.#open.values()].map((member) => toFirewall(member, this.store));
     await this.#firewall.rebuild([...this.#networks.values()], all);
   }
@@ -101,6 +125,38 @@ export class Networking {
     before: readonly PublishedPort[],
   ): Promise<readonly PublishedPort[]> {
     return this.#ports.publish(member, requests, before);
+  }
+
+  /** The network's policy, or what else the firewall knows of it, is another one. */
+  async networkChanged(network: Network): Promise<void> {
+    const known = this.#networks.get(network.id);
+    if (known === undefined) return;
+    const { policy: _, ...others } = known;
+    const changed = { ...others, ...policyOf(network) };
+    this.#networks.set(network.id, changed);
+    await this.#firewall.setNetwork(changed);
+  }
+
+  /** What the firewall counted of a workload that runs, by interface. */
+  async counters(endpoints: readonly Endpoint[]): Promise<ReadonlyMap<string, EndpointCounters>> {
+    const all = await this.#firewall.counters();
+    return new Map(
+      endpoints.flatMap((endpoint) => {
+        const counted = all.get(portOf(endpoint));
+        return counted === undefined ? [] : [[endpoint.interface, counted] as const];
+      }),
+    );
+  }
+
+  /** What the interfaces of a workload that runs carried, by their names inside. */
+  async figures(endpoints: readonly Endpoint[]): Promise<ReadonlyMap<string, NetworkFigures>> {
+    const all = await portFigures();
+    return new Map(
+      endpoints.flatMap((endpoint) => {
+        const figures = all.get(portOf(endpoint));
+        return figures === undefined ? [] : [[endpoint.interface, figures] as const];
+      }),
+    );
   }
 
   /** A running workload is on other networks than before. */
@@ -149,6 +205,7 @@ export class Networking {
       endpoints.filter(({ networkId }) => networkId === network.id).map(portOf),
     );
     await raiseBridge(network, mtu, ports);
+    await this.#others.makeWay([network.bridge]);
     const gateways = network.subnets.map(({ gateway }) => gateway);
     const namePorts: Record<string, number> = {};
     for (const gateway of gateways) namePorts[gateway] = await this.#names.listen(network.id, gateway);
@@ -156,6 +213,7 @@ export class Networking {
       ...{ id: network.id, name: network.name, bridge: network.bridge, gateways, namePorts },
       subnets: network.subnets.map(({ subnet }) => subnet),
       ...{ internal: network.internal, masquerade: !network.internal },
+      ...policyOf(network),
     };
     this.#networks.set(network.id, firewall);
     await this.#firewall.setNetwork(firewall);
@@ -248,14 +306,20 @@ function toSpec(endpoint: Endpoint, network: Network, mtu: number, defaultRoute:
   };
 }
 
+function policyOf({ policy }: { readonly policy?: string }): { readonly policy?: Policy } {
+  return policy === undefined ? {} : { policy: parsePolicy(policy) };
+}
+
 function toFirewall(member: Member, store: NetworkStore): FirewallWorkload {
-  const { id, name, labels, endpoints, published } = member;
+  const { id, name, labels, endpoints, published, rate } = member;
   const [main] = endpoints;
   return {
     ...{ id, name, labels },
+    ...policyOf(member),
     endpoints: endpoints.map((endpoint) => ({
-      bridge: store.get(endpoint.networkId).bridge,
+      bridge: store.find(endpoint.networkId)?.bridge ?? '',
       ...{ port: portOf(endpoint), mac: endpoint.mac },
+      ...(rate === undefined ? {} : { rate }),
       addresses: [endpoint.ipv4, endpoint.ipv6].filter((address) => address !== undefined),
     })),
     published: published.flatMap(({ protocol, hostAddress, hostPort, port }) => {

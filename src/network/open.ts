@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { Nft } from '../host/index.ts';
-import { Firewall } from './firewall/index.ts';
+import { Firewall, OtherFirewalls } from './firewall/index.ts';
 import { hostResolvers, NameServer } from './names/index.ts';
 import { Networking } from './networking.ts';
 import { NetworkStore } from './store.ts';
@@ -30,16 +30,20 @@ export async function openNetworking({ root, log }: OpenNetworkingOptions): Prom
     log,
   });
   const nft = new Nft();
-  const firewall = new Firewall(nft, tableName(root));
+  const table = tableName(root);
+  const firewall = new Firewall(nft, table);
   return new Networking({
     store,
+    log,
     firewall,
+    others: new OtherFirewalls(nft, table),
     nft,
     names: (source) =>
       new NameServer({
         source,
         upstreams: hostResolvers(),
-        forwards: (query) => store.find(query.networkId)?.internal === false,
+        forwards: (query) => firewall.forwards(query),
+        admit: (query, addresses) => firewall.admit(query, addresses),
       }),
   });
 }

@@ -19,6 +19,7 @@ export interface CreateNetworkOptions {
   /** Absent: chosen by the id. */
   readonly bridge?: string;
   readonly mtu?: number;
+  readonly policy?: string;
 }
 
 export interface NetworkStoreOptions {
@@ -91,6 +92,7 @@ export class NetworkStore {
       subnets: chooseSubnets(options.subnets, options.ipv6, others, taken),
       ...{ internal: options.internal, labels: options.labels, options: options.options },
       ...(options.mtu === undefined ? {} : { mtu: options.mtu }),
+      ...(options.policy === undefined ? {} : { policy: options.policy }),
     };
     await writeAtomic(this.#path(id), JSON.stringify(network), { durable: true });
     this.#networks.set(id, network);
@@ -116,6 +118,17 @@ export class NetworkStore {
   list(): readonly Network[] {
     const made = [...this.#networks.values()].sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1));
     return [...BUILT_IN, ...made];
+  }
+
+  /** Undefined: none any more. */
+  async setPolicy(id: string, policy: string | undefined): Promise<Network> {
+    return await this.#alone(async () => {
+      const { policy: _, ...others } = this.get(id);
+      const changed = { ...others, ...(policy === undefined ? {} : { policy }) };
+      await writeAtomic(this.#path(id), JSON.stringify(changed), { durable: true });
+      this.#networks.set(id, changed);
+      return changed;
+    });
   }
 
   remove(id: string): Promise<void> {

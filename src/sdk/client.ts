@@ -11,6 +11,7 @@ import { Execs } from './execs.ts';
 import { Images } from './images.ts';
 import type { Dial } from './link.ts';
 import { Networks } from './networks.ts';
+import { Policies } from './policies.ts';
 import { System, Volumes } from './system.ts';
 import { Transport } from './transport.ts';
 
@@ -30,6 +31,7 @@ export class BerthClient implements Disposable {
   #config: Config | undefined;
   #volumes: Volumes | undefined;
   #networks: Networks | undefined;
+  #policies: Policies | undefined;
   #system: System | undefined;
 
   constructor(http: Transport) {
@@ -68,6 +70,11 @@ export class BerthClient implements Disposable {
   get volumes(): Volumes {
     this.#volumes ??= new Volumes(this.http);
     return this.#volumes;
+  }
+
+  get policies(): Policies {
+    this.#policies ??= new Policies(this.http);
+    return this.#policies;
   }
 
   get networks(): Networks {

@@ -101,8 +101,14 @@ export class Containers {
     return this.#http.json('GET', '/containers/json', { query, ...signalOf(options) });
   }
 
-  inspect(id: string, options: { size?: boolean } & CallSignal = {}): Promise<ContainerDetails> {
-    return this.#http.json('GET', `${at(id)}/json`, { query: { size: options.size }, ...signalOf(options) });
+  inspect(
+    id: string,
+    options: { size?: boolean; counters?: boolean } & CallSignal = {},
+  ): Promise<ContainerDetails> {
+    return this.#http.json('GET', `${at(id)}/json`, {
+      query: { size: options.size, counters: options.counters },
+      ...signalOf(options),
+    });
   }
 
   /** Resolves to false when it did not run. */

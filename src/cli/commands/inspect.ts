@@ -37,7 +37,7 @@ export const command = defineCommand({
 
 function lookupsOf(client: BerthClient, size: boolean): Readonly<Record<string, Lookup>> {
   return {
-    container: (name) => client.containers.inspect(name, { size }),
+    container: (name) => client.containers.inspect(name, { size, counters: true }),
     image: (name) => client.images.inspect(name),
     volume: (name) => client.volumes.inspect(name),
     network: (name) => client.networks.inspect(name),

@@ -66,6 +66,11 @@ export const WORKLOAD_FLAGS = {
     help: 'Network: a name, none, host or container:NAME; more than once for several; name=NAME,alias=…,ip=… (default bridge)',
   },
   net: { kind: 'list', help: 'Network', hidden: true },
+  'network-rate': {
+    kind: 'string',
+    value: 'rate',
+    help: 'Most it receives and sends: 10mbit, 1m (bytes a second), in=10mbit,out=1mbit',
+  },
   'network-alias': { kind: 'list', help: 'Another name on the first network' },
   'no-healthcheck': { kind: 'bool', help: "Switch the image's health check off" },
   'oom-kill-disable': { kind: 'bool', help: 'Do not kill at the memory limit' },
@@ -73,6 +78,11 @@ export const WORKLOAD_FLAGS = {
   pid: { kind: 'string', help: 'PID mode: host for the processes of the host' },
   'pids-limit': { kind: 'int', help: 'Most processes it may have; -1 for any number' },
   platform: { kind: 'string', help: 'Platform of the image: OS/ARCH[/VARIANT]' },
+  policy: {
+    kind: 'list',
+    value: 'rule',
+    help: 'Whom it may reach and who may reach it: "allow to pypi.org:443"; the first rule that matches decides (see berth policy set --help)',
+  },
   privileged: { kind: 'bool', help: 'Give all capabilities and devices' },
   publish: {
     kind: 'list',

@@ -157,6 +157,8 @@ function hostConfig(flags: WorkloadFlags): HostConfigRequest {
     Annotations: {
       ...keyValues(flags.annotation, undefined, 'annotation'),
       ...(flags.boot === undefined ? {} : { 'berth.boot': flags.boot }),
+      ...(flags['network-rate'] === undefined ? {} : { 'berth.network-rate': flags['network-rate'] }),
+      ...(flags.policy.length === 0 ? {} : { 'berth.policy': flags.policy.join('; ') }),
     },
     OomScoreAdj: flags['oom-score-adj'],
     OomKillDisable: flags['oom-kill-disable'],

@@ -14,8 +14,12 @@ import { joinedReference } from './attachments.ts';
 
 export function memberOf(workload: Workload): Member {
   const { id, record } = workload;
-  const { name, config, endpoints, published, instance } = record;
-  return { id, name, hostname: instance.hostname, labels: config.labels, endpoints, published };
+  const { name, config, endpoints, published, instance, spec } = record;
+  return {
+    ...{ id, name, hostname: instance.hostname, labels: config.labels, endpoints, published },
+    ...(spec.rate === undefined ? {} : { rate: spec.rate }),
+    ...(spec.policy === undefined ? {} : { policy: spec.policy }),
+  };
 }
 
 /** What its instance is to be plugged into; undefined where that is nothing. On failure it is in no network. */

@@ -98,7 +98,10 @@ async function checkPlatform({ images }: Services, reference: string, platform: 
 async function inspect(services: Services, call: Call): Promise<void> {
   const view = services.engine.workloads.get(call.param());
   const sizes = call.flag('size') ? await sizesOf(services, view) : undefined;
-  sendJson(call, toInspect(view, services.engine.networks, sizes));
+  const counters = call.flag('counters')
+    ? await services.engine.workloads.networkCounters(view.id)
+    : undefined;
+  sendJson(call, toInspect(view, services.engine.networks, sizes, counters));
 }
 
 async function rename({ engine }: Services, call: Call): Promise<void> {

@@ -16,6 +16,7 @@ import { imageTransferRoutes } from './image-transfer.ts';
 import { imageRoutes } from './images.ts';
 import { metricsRoutes } from './metrics.ts';
 import { networkRoutes } from './networks.ts';
+import { policyRoutes } from './policies.ts';
 import type { Services } from './services.ts';
 import { systemRoutes } from './system.ts';
 import { volumeRoutes } from './volumes.ts';
@@ -36,6 +37,7 @@ export function allRoutes(services: Services): readonly Route[] {
     ...imageRoutes(services),
     ...volumeRoutes(services),
     ...networkRoutes(services),
+    ...policyRoutes(services),
     ...eventRoutes(services),
     ...berthRoutes(services),
     ...checkpointRoutes(services),

@@ -52,8 +52,12 @@ async function pause(ms: number, call: Call): Promise<void> {
 /** Undefined while it does not run. */
 async function takeSample(engine: Services['engine'], id: string): Promise<Sample | undefined> {
   try {
-    const [figures, hostCpuNs] = await Promise.all([engine.workloads.stats(id), readHostCpuNs()]);
-    return { stats: figures, hostCpuNs };
+    const [figures, hostCpuNs, networks] = await Promise.all([
+      engine.workloads.stats(id),
+      readHostCpuNs(),
+      engine.workloads.networkFigures(id),
+    ]);
+    return { stats: figures, hostCpuNs, networks };
   } catch (error) {
     if (isBerthError(error, 'unsupported') || isBerthError(error, 'internal')) throw error;
     return undefined;

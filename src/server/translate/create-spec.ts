@@ -19,6 +19,7 @@ import {
 } from '../../wire/index.ts';
 import { chooseIsolation } from './isolation.ts';
 import { toMounts } from './mounts.ts';
+import { policyOf, rateOf } from './network-labels.ts';
 import { toPortRequest } from './publishing.ts';
 import { refuseUnsupported } from './refusals.ts';
 import { toResources, toRestart } from './resources.ts';
@@ -49,6 +50,8 @@ export function toWorkloadSpec(request: CreateRequest): TranslatedCreate {
     autoRemove: host.AutoRemove,
     restart: toRestart(host.RestartPolicy),
     ...toNetworks(request),
+    ...rateOf(host.Annotations, request.Labels),
+    ...policyOf(host.Annotations, request.Labels),
     ...toNamespaces(host),
     mounts: toMounts(request),
     devices: host.Devices.map(toDevice),

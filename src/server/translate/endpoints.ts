@@ -3,6 +3,7 @@
 import type { Endpoint, Network, WorkloadView } from '../../core/index.ts';
 import type { Networks } from '../../engine/api.ts';
 import { BUILT_IN } from '../../network/index.ts';
+import { given } from '../../wire/index.ts';
 import { isUp } from './publishing.ts';
 
 /** Network of a mode that gives no endpoint: none or host. */
@@ -55,15 +56,20 @@ export const NOWHERE: Omit<EndpointJson, 'NetworkID'> = {
 export function networksOf(
   view: WorkloadView,
   networks: Networks,
+  counters?: ReadonlyMap<string, object>,
 ): Readonly<
   Record<string, Omit<EndpointJson, 'DNSNames'> & { readonly DNSNames: readonly string[] | null }>
 > {
   const fixed = builtIn(view);
   if (fixed !== undefined) return { [fixed.name]: { ...NOWHERE, DNSNames: null, NetworkID: fixed.id } };
+  const known = new Map(networks.list().map((network) => [network.id, network]));
   return Object.fromEntries(
-    view.endpoints.map((endpoint) => [
-      endpoint.networkName,
-      toEndpointJson(view, endpoint, networks.get(endpoint.networkId)),
-    ]),
+    view.endpoints.flatMap((endpoint) => {
+      const network = known.get(endpoint.networkId);
+      if (network === undefined) return [];
+      const json = toEndpointJson(view, endpoint, network);
+      // Not Docker's; only when it was asked for.
+      return [[network.name, { ...json, ...given('Counters', counters?.get(endpoint.interface)) }] as const];
+    }),
   );
 }

@@ -1,7 +1,7 @@
 // GET /containers/{id}/json: WorkloadView -> Docker's full description.
 
 import type { HealthStatus, WorkloadView } from '../../core/index.ts';
-import type { Networks } from '../../engine/api.ts';
+import type { Networks, Workloads } from '../../engine/api.ts';
 import { NO_TIME } from '../../wire/index.ts';
 import { NOWHERE, networksOf } from './endpoints.ts';
 import { toHostConfig } from './host-config.ts';
@@ -13,7 +13,10 @@ export interface Sizes {
   readonly SizeRootFs: number;
 }
 
-export function toInspect(view: WorkloadView, networks: Networks, sizes?: Sizes) {
+/** What the firewall counted, by interface. */
+export type Counters = Awaited<ReturnType<Workloads['networkCounters']>>;
+
+export function toInspect(view: WorkloadView, networks: Networks, sizes?: Sizes, counters?: Counters) {
   return {
     Id: view.id,
     Created: view.createdAt,
@@ -38,7 +41,7 @@ export function toInspect(view: WorkloadView, networks: Networks, sizes?: Sizes)
     ...sizes,
     Mounts: fromMountViews(view.mounts),
     Config: toConfig(view),
-    NetworkSettings: toNetworkSettings(view, networks),
+    NetworkSettings: toNetworkSettings(view, networks, counters),
   };
 }
 
@@ -131,8 +134,8 @@ function nameSet(names: readonly string[]): Readonly<Record<string, object>> {
 }
 
 /** The addresses outside of `Networks` are those on the default network. */
-function toNetworkSettings(view: WorkloadView, networks: Networks) {
-  const all = networksOf(view, networks);
+function toNetworkSettings(view: WorkloadView, networks: Networks, counters?: Counters) {
+  const all = networksOf(view, networks, counters);
   const {
     EndpointID,
     Gateway,

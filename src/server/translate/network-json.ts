@@ -3,6 +3,7 @@
 import { BerthError, type Network, type WorkloadView } from '../../core/index.ts';
 import type { CreateNetworkOptions } from '../../network/index.ts';
 import { given, type NetworkCreateRequest } from '../../wire/index.ts';
+import { policyOf } from './network-labels.ts';
 import { isUp } from './publishing.ts';
 
 const MTU = 'com.docker.network.driver.mtu';
@@ -50,6 +51,7 @@ export function toNetworkOptions(request: NetworkCreateRequest): CreateNetworkOp
     options: Options,
     ...given('bridge', bridgeName(Options[BRIDGE])),
     ...given('mtu', mtuOf(Options[MTU])),
+    ...policyOf(request.Labels),
   };
 }
 

@@ -1,13 +1,15 @@
 // GET /containers/{id}/stats: InstanceStats -> Docker's sample. Clients compute CPU % from two of them, as
 // (cpu - precpu) / (system - presystem) * online_cpus * 100; memory as usage minus inactive file pages.
 
-import type { InstanceStats } from '../../core/index.ts';
+import type { InstanceStats, NetworkFigures } from '../../core/index.ts';
 import { NO_TIME } from '../../wire/index.ts';
 
 export interface Sample {
   readonly stats: InstanceStats;
   /** CPU time of the whole host, in nanoseconds, read at the same time. */
   readonly hostCpuNs: number;
+  /** By interface. */
+  readonly networks: ReadonlyMap<string, NetworkFigures>;
 }
 
 export interface SampleContext {
@@ -34,10 +36,21 @@ export function toStatsJson(
     memory_stats: sample === undefined ? {} : toMemory(sample.stats, context.hostMemoryBytes),
     name: `/${context.name}`,
     id: context.id,
-    networks: {},
+    networks: toNetworks(sample?.networks),
     // Not Docker's; only where the kernel measures it.
     ...(sample?.stats.pressure === undefined ? {} : { pressure_stats: sample.stats.pressure }),
   };
+}
+
+function toNetworks(networks: Sample['networks'] = new Map()) {
+  const entries = [...networks].map(([name, { receivedBytes, receivedPackets, sentBytes, sentPackets }]) => [
+    name,
+    {
+      ...{ rx_bytes: receivedBytes, rx_packets: receivedPackets, rx_errors: 0, rx_dropped: 0 },
+      ...{ tx_bytes: sentBytes, tx_packets: sentPackets, tx_errors: 0, tx_dropped: 0 },
+    },
+  ]);
+  return Object.fromEntries(entries) as Readonly<Record<string, object>>;
 }
 
 function toPids({ pids }: InstanceStats) {

@@ -15,7 +15,7 @@ const translate = (body: object) => toWorkloadSpec(readCreate({ Image: 'busybox'
 const spec = (hostConfig: object = {}, config: object = {}) =>
   translate({ ...config, HostConfig: hostConfig }).spec;
 
-const NETWORKS = { get: () => BUILT_IN[0] } as unknown as Networks;
+const NETWORKS = { get: () => BUILT_IN[0], list: () => BUILT_IN } as unknown as Networks;
 
 /** A workload as the engine would show it. */
 function view(change: Partial<WorkloadView> = {}): WorkloadView {
@@ -333,8 +333,11 @@ describe('stats and events', () => {
       pids: { current: 1 },
     };
     const context = { id: 'a', name: 'box', cpus: 2, hostMemoryBytes: 100 };
-    const json = toStatsJson(context, { stats, hostCpuNs: 50 }, undefined);
+    const carried = { receivedBytes: 1, receivedPackets: 2, sentBytes: 3, sentPackets: 4 };
+    const networks = new Map([['eth0', carried]]);
+    const json = toStatsJson(context, { stats, hostCpuNs: 50, networks }, undefined);
     assert.equal(json.cpu_stats.cpu_usage.total_usage, 7);
+    assert.deepEqual(Object.keys(json.networks), ['eth0']);
     assert.deepEqual(json.memory_stats, {
       usage: 10,
       stats: { total_inactive_file: 4, inactive_file: 4 },
