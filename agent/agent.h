@@ -68,9 +68,20 @@ int configure(const struct fields *fields, struct failure *failure);
 int configure_ahead(const struct fields *fields, struct failure *failure);
 /* A copy of a configured guest is told who it is; its disks and the workload's view of them stay as they are. */
 int configure_anew(const struct fields *fields, struct failure *failure);
-void configure_loopback(void);
 /* Sets the clock from the field `time`. */
 void configure_clock(const struct fields *fields);
+
+/* network.c: the machine's network interfaces. */
+/* Goes to a network namespace that has only a loopback, for good; /proc is there. */
+void network_begin(void);
+/* The drivers; when they are there already, nothing. */
+void network_load(void);
+/* SLOT and endpoint: an interface from outside, with all that it is to have. */
+int network_plug(const char *text, struct failure *failure);
+/* One that is not there is no failure. */
+int network_unplug(const char *name, struct failure *failure);
+/* Those of the `nic` fields are there, and no other. */
+int network_configure(const struct fields *fields, struct failure *failure);
 
 /* storage.c: disks and shared folders, in the agent's own mount namespace. */
 /* All that is the same in every guest; a template has it done. */

@@ -57,6 +57,8 @@ void boot_early(void)
     mkdir("/dev", 0755);
     mkdir("/run", 0755);
     mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+    /* What is mounted here shows the network of whoever mounts it. */
+    network_begin();
     mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
     mount("devtmpfs", "/dev", "devtmpfs", MS_NOSUID, "mode=0755");
     /* Whatever runs short of memory, it is not the agent that goes. */

@@ -1,11 +1,9 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -42,16 +40,6 @@ static void add_entropy(const char *hex)
     close(fd);
 }
 
-void configure_loopback(void)
-{
-    struct ifreq request = {.ifr_name = "lo"};
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0) return;
-    request.ifr_flags = IFF_UP | IFF_RUNNING | IFF_LOOPBACK;
-    ioctl(fd, SIOCSIFFLAGS, &request);
-    close(fd);
-}
-
 static void keep(const struct fields *fields)
 {
     char *copy = xmalloc(fields->length);
@@ -78,7 +66,7 @@ int configure(const struct fields *fields, struct failure *failure)
         return fail_with(failure, "invalid-argument", 0, "hostname %s: %s", name, strerror(errno));
     if (domain && setdomainname(domain, strlen(domain)) < 0)
         return fail_with(failure, "invalid-argument", 0, "domain name %s: %s", domain, strerror(errno));
-    if (storage_mount(fields, failure) < 0) return -1;
+    if (network_configure(fields, failure) < 0 || storage_mount(fields, failure) < 0) return -1;
     configuration.done = 1;
     return 0;
 }
@@ -88,5 +76,6 @@ int configure_anew(const struct fields *fields, struct failure *failure)
     keep(fields);
     configure_clock(fields);
     add_entropy(fields_get(fields, "entropy"));
+    if (network_configure(fields, failure) < 0) return -1;
     return storage_rename(fields, failure);
 }

@@ -75,6 +75,21 @@ static void op_ticks(uint32_t channel)
     clock_gettime(CLOCK_MONOTONIC, &now);
     field_add_number(&fields, "monotonic", now.tv_sec * 1000000000LL + now.tv_nsec);
     link_send_fields(FRAME_OPENED, channel, &fields);
+    /* Only a machine that others are to be copies of is asked, and it has time: they need not load it. */
+    link_flush();
+    network_load();
+}
+
+static void op_plug(uint32_t channel, const struct fields *fields)
+{
+    struct failure failure;
+    answer(channel, network_plug(fields_get(fields, "nic"), &failure), &failure);
+}
+
+static void op_unplug(uint32_t channel, const struct fields *fields)
+{
+    struct failure failure;
+    answer(channel, network_unplug(fields_get(fields, "name"), &failure), &failure);
 }
 
 static void op_sync(uint32_t channel)
@@ -104,6 +119,8 @@ static void operation(const struct frame *frame, const struct fields *fields)
     if (!strcmp(op, "resize")) return op_resize(channel, fields);
     if (!strcmp(op, "stats")) return report_stats(channel);
     if (!strcmp(op, "processes")) return report_processes(channel);
+    if (!strcmp(op, "plug")) return op_plug(channel, fields);
+    if (!strcmp(op, "unplug")) return op_unplug(channel, fields);
     if (!strcmp(op, "sync")) return op_sync(channel);
     if (!strcmp(op, "clock")) return op_clock(channel, fields);
     if (!strcmp(op, "limit")) return op_limit(channel, fields);
@@ -168,7 +185,6 @@ int main(int argc, char **argv)
     loop_open();
     link_open(port);
     boot_load_modules("/modules/storage");
-    configure_loopback();
     storage_prepare();
     link_opened(0);
     loop_run();

@@ -35,7 +35,7 @@ async function ownCommandLine(lab: VmLab): Promise<string> {
     verdict: { tscKhz?: number };
   };
   const args = machineArguments({
-    ...{ accelerator: 'tcg', memoryBytes: 256 << 20, cpus: 1, directKernel: true, shares: false },
+    ...{ accelerator: 'tcg', memoryBytes: 256 << 20, cpus: 1, nics: 0, directKernel: true, shares: false },
     ...{ ephemeral: true, name: 'bench', ...cached.verdict },
   });
   return args[args.indexOf('-append') + 1] ?? '';

@@ -65,6 +65,11 @@ void endpoint_defaults(void)
     /* An address that was another's is announced: who knew that one learns of this one at once. */
     set("ipv4", "default", "arp_notify", "1");
     set("ipv6", "default", "ndisc_notify", "1");
+    /* A host that forwards to where a packet came from says so to the sender, who shall not try the straight way: there is
+     * none. For IPv4 either of the two settings would do. */
+    set("ipv4", "all", "accept_redirects", "0");
+    set("ipv4", "default", "accept_redirects", "0");
+    set("ipv6", "default", "accept_redirects", "0");
     /* Addresses and routes are ours to give, and nobody else has these. */
     set("ipv6", "default", "accept_ra", "0");
     set("ipv6", "default", "accept_dad", "0");

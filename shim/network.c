@@ -48,6 +48,16 @@ static void set_port(struct netlink *link, int index)
     netlink_end(link, info);
 }
 
+/* It has no addresses of its own, nothing to say, and nobody to say it to. */
+static void set_quiet(struct netlink *link)
+{
+    if (access("/proc/sys/net/ipv6/conf", F_OK) < 0) return;
+    size_t families = netlink_nest(link, IFLA_AF_SPEC, NULL, 0), family = netlink_nest(link, AF_INET6, NULL, 0);
+    netlink_byte(link, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+    netlink_end(link, family);
+    netlink_end(link, families);
+}
+
 static void set_neighbour(struct netlink *link, int index, const unsigned char mac[6])
 {
     struct ndmsg head = {.ndm_family = AF_BRIDGE, .ndm_ifindex = index, .ndm_state = NUD_NOARP, .ndm_flags = NTF_MASTER};
@@ -66,6 +76,8 @@ int port_attach(struct netlink *link, const struct endpoint *endpoint)
     struct ifinfomsg head = {.ifi_index = port};
     netlink_request(link, "attach its port", RTM_NEWLINK, 0, &head, sizeof head);
     netlink_number(link, IFLA_MASTER, (unsigned)bridge);
+    netlink_number(link, IFLA_MTU, endpoint->mtu);
+    set_quiet(link);
     set_port(link, port);
     set_neighbour(link, port, endpoint->mac);
     return netlink_send(link);

@@ -53,10 +53,17 @@ void vm_resumed(void)
     buffer_free(&fields);
 }
 
-static void tell_identity(const char *op, const struct fields *guest)
+static void tell_identity(const char *op, const struct fields *guest, const struct fields *asked)
 {
+    /* What a start says goes before what was written for any. */
+    static const char *const own[] = {"hosts", "resolv.conf"};
     struct buffer fields = {0};
     field_add(&fields, "op", op);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        const char *text = fields_get(asked, own[i]);
+        if (text) field_add(&fields, own[i], text);
+    }
+    taps_tell(asked, &fields);
     buffer_append(&fields, guest->data, guest->length);
     add_random(&fields, "entropy", ENTROPY_BYTES);
     add_random(&fields, "fork", FORK_ID_BYTES);
@@ -65,12 +72,12 @@ static void tell_identity(const char *op, const struct fields *guest)
     buffer_free(&fields);
 }
 
-void greet_anew(const struct fields *guest) { tell_identity("fork", guest); }
+void greet_anew(const struct fields *guest, const struct fields *asked) { tell_identity("fork", guest, asked); }
 
 void greet_guest(const struct fields *guest, const struct fields *process, const struct fields *asked)
 {
     struct buffer main_fields = {0};
-    tell_identity("configure", guest);
+    tell_identity("configure", guest, asked);
     if (!process) field_add(&main_fields, "op", "hold");
     else {
         field_add(&main_fields, "op", "start");

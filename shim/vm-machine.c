@@ -141,6 +141,7 @@ static void run(const struct fields *machine, const char *field, const int fds[F
     if (unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNS) < 0 ||
         mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
         give_up("separate", "the machine from the host");
+    if (taps_make_free(machine) < 0) give_up("open a tap by", "/dev/net/tun");
     make_devices(uid, fields_flag(machine, "kvm"));
     if (chdir("/") < 0) give_up("enter", "/");
     drop_privileges(uid);

@@ -132,8 +132,11 @@ static void launch(void)
 {
     int fds[FD_COUNT], ours[3];
     memset(fds, -1, sizeof fds);
-    if (machine_connect(fds, ours) < 0 || choose_origin(fds) < 0)
-        return give_up(EXIT_LOST, "start-failed", "no sockets or files for the machine; see shim.err");
+    struct fields asked = {buffer_head(&request), request.length};
+    const char *problem = taps_open(&machine, &asked, fds);
+    if (!problem && (machine_connect(fds, ours) < 0 || choose_origin(fds) < 0))
+        problem = "no sockets or files for the machine; see shim.err";
+    if (problem) return give_up(EXIT_LOST, "start-failed", problem);
     int started = machine_start(&machine, restoring ? "fork" : "qemu", fds);
     for (int i = 0; i < FD_COUNT; i++)
         if (fds[i] >= 0 && !is_template) close(fds[i]);
@@ -155,6 +158,8 @@ static void begin(const struct fields *fields, int hold)
     /* It is all there, and has only to be told. */
     boot_timer = loop_after(RESTORE_DEADLINE_MS, boot_due, NULL);
     qmp_pause(NULL, 0);
+    const char *problem = fields ? taps_plug_all(&machine, fields) : NULL;
+    if (problem) return give_up(EXIT_LOST, "start-failed", problem);
     greet();
 }
 
@@ -163,17 +168,11 @@ static void hold(const struct fields *fields) { begin(fields, 1); }
 
 static void greet(void)
 {
-    if (pooled) {
-        greeted = 1;
-        return greet_ahead();
-    }
+    if (pooled) return greeted = 1, greet_ahead();
     throttle_begin(&machine);
-    if (resumed) {
-        greeted = 1;
-        return greet_anew(&guest);
-    }
-    struct fields asked = {request.data ? buffer_head(&request) : NULL, request.length};
+    struct fields asked = {buffer_head(&request), request.length};
     greeted = 1;
+    if (resumed) return greet_anew(&guest, &asked);
     if (!restoring) loop_cancel(boot_timer);
     greet_guest(&guest, holding ? NULL : &process, &asked);
 }
@@ -350,17 +349,19 @@ static size_t input(const char *data, size_t length)
 static int operation(struct conn *conn, const char *op, const struct fields *fields)
 {
     enum answers answers = link_answers(op);
+    int plugging = !strcmp(op, "plug") || !strcmp(op, "unplug");
     int pausing = !strcmp(op, "pause") || !strcmp(op, "resume"), capturing = !strcmp(op, "checkpoint");
     if (pooled && !strcmp(op, "become")) return become(conn, fields), 0;
     if (!strcmp(op, "throttle")) return throttle_change(conn, fields), 0;
-    if (!pausing && !capturing && answers == ANSWERS_NOTHING) return -1;
+    if (!pausing && !capturing && !plugging && answers == ANSWERS_NOTHING) return -1;
     enum main_state state = main_state();
-    if (state != MAIN_RUNNING && state != MAIN_PAUSED && (state != MAIN_HELD || pausing || capturing))
+    if (state != MAIN_RUNNING && state != MAIN_PAUSED && (state != MAIN_HELD || pausing || capturing || plugging))
         return conn_fail(conn, "invalid-state", 0, "the instance is not running"), 0;
     if (pausing && checkpoint_under_way())
         return conn_fail(conn, "conflict", 0, "a checkpoint is being made of the instance; try again"), 0;
     if (pausing) return qmp_pause(conn, !strcmp(op, "pause")), 0;
     if (state == MAIN_PAUSED) return conn_fail(conn, "conflict", 0, "the instance is paused"), 0;
+    if (plugging) return taps_operation(conn, op, &machine, fields);
     if (capturing) return checkpoint_begin(conn, fields, &machine), 0;
     link_relay(conn, fields, answers == ANSWERS_ONCE);
     return 0;

@@ -17,8 +17,11 @@ enum machine_fd {
     FD_SHARES,
     FD_MEMORY,
     FD_STATE,
+    FD_NIC,
+    FD_NIC_LAST = FD_NIC + 3,
     FD_END,
 };
+#define MOST_NICS (FD_END - FD_NIC)
 #define FD_COUNT (FD_END - FD_LINK)
 
 #define CHANNEL_LINK 0u
@@ -30,7 +33,7 @@ void greet_guest(const struct fields *guest, const struct fields *process, const
 /* A guest that does not know yet who it is to be: make everything ready. */
 void greet_ahead(void);
 /* A guest that was somebody else until now. */
-void greet_anew(const struct fields *guest);
+void greet_anew(const struct fields *guest, const struct fields *asked);
 /* The time and 64 bytes of randomness are for the guest to set its clock and generator by. */
 void greet_add_time(struct buffer *fields);
 /* Reads a file of fields whole; 0, or -1 with errno. The fields live for ever. */
@@ -52,6 +55,18 @@ void machine_remove(const struct fields *machine);
 int machine_oom_kills(const struct fields *machine);
 /* Called by the loop when QEMU, or a helper without which the guest cannot go on, has ended with this wait status. */
 void vm_machine_ended(const char *what, int status);
+
+/* vm-network.c. Each returns NULL, or what went wrong. */
+/* Taps for the endpoints of a start, plugged in, among the descriptors of the machine that is to be started. */
+const char *taps_open(const struct fields *machine, const struct fields *request, int fds[FD_COUNT]);
+/* The same for a machine that is there. */
+const char *taps_plug_all(const struct fields *machine, const struct fields *request);
+/* Taps for all other interfaces, in QEMU's process that is to be, after it has a network namespace. 0, or -1. */
+int taps_make_free(const struct fields *machine);
+/* Fields for the guest. */
+void taps_tell(const struct fields *request, struct buffer *fields);
+/* plug and unplug of a guest that runs. -1: not one of these. */
+int taps_operation(struct conn *conn, const char *op, const struct fields *machine, const struct fields *fields);
 
 /* vm-shares.c: host folders for the guest. Returns the connected socket, or -1 after complaining; *pid is the helper. */
 int shares_start(const struct fields *machine, pid_t *pid);

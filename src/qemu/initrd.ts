@@ -11,12 +11,13 @@ import { run, writeAtomic } from '../host/index.ts';
 import { type GuestKernel, removeOthers } from './kernel.ts';
 
 /**
- * What the agent loads, in stages: the port to the host first, so that the host can talk while disks come up; shared
- * folders only when there are any. A module that the kernel has built in is passed over.
+ * What the agent loads, in stages: the port to the host first, so that the host can talk while disks come up; network
+ * interfaces when the first is plugged in or in a template, shared folders only when there are any. A module that the kernel has built in is passed over.
  */
 const STAGES: Readonly<Record<string, readonly string[]>> = {
   link: ['virtio_pci', 'virtio_console'],
   storage: ['virtio_blk', 'erofs', 'overlay'],
+  network: ['virtio_net'],
   binds: ['virtiofs'],
 };
 

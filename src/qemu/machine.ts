@@ -15,10 +15,14 @@ export const MACHINE_FD = {
   shares: 17,
   memory: 18,
   state: 19,
+  nic: 20,
 } as const;
 
 /** Of the disks that a template has in place of real ones; an image's disk must not be larger. */
 export const PLACEHOLDER_IMAGE_BYTES = 64 * 2 ** 30;
+
+/** Interfaces that a machine has where the host can plug them in; one more would cost every start. */
+export const NICS = 2;
 
 export interface Machine {
   readonly accelerator: Accelerator;
@@ -32,6 +36,8 @@ export interface Machine {
   readonly shares: boolean;
   /** The writable disk need not survive a failure of the host: nothing is flushed to its disk. */
   readonly ephemeral: boolean;
+  /** Network interfaces; each ends in a tap that the shim opens. */
+  readonly nics: number;
   /** Shown in the process list. */
   readonly name: string;
   /** A template boots with placeholders for disks, to be saved; a fork begins where it was saved, with real disks. */
@@ -66,6 +72,7 @@ export function machineArguments(machine: Machine): string[] {
     ...['-append', kernelCommandLine(machine)],
     ...serialPorts(),
     ...disks(machine),
+    ...networkInterfaces(machine.nics),
     ...(machine.shares ? sharedFolders(memoryMiB) : memoryFile(machine, memoryMiB)),
     // What is saved is the devices' state alone, without a description of the machine.
     ...(machine.origin?.kind === 'fork'
@@ -95,6 +102,18 @@ function disks(machine: Machine): string[] {
     ...disk('image', 'vda', MACHINE_FD.image, 'read-only=on'),
     ...disk('writable', 'vdb', MACHINE_FD.writable, writableOptions(machine)),
   ];
+}
+
+/**
+ * Their addresses mean nothing: the guest is told its own. What a copy is told comes from the agent, too, so that it need
+ * not be told by the device that it has moved.
+ */
+function networkInterfaces(count: number): string[] {
+  return Array.from({ length: count }, (_, number) => [
+    ...['-netdev', `tap,id=net${number},fd=${MACHINE_FD.nic + number}`],
+    '-device',
+    `virtio-net-pci,netdev=net${number},id=nic${number},mac=02:00:00:00:00:0${number},romfile=,guest_announce=off`,
+  ]).flat();
 }
 
 function placeholder(node: string, id: string, sizeBytes: number, options: string): string[] {

@@ -12,7 +12,7 @@ import {
 } from './index.ts';
 
 const MACHINE: Machine = {
-  ...{ accelerator: 'tcg', memoryBytes: 256 << 20, cpus: 2, directKernel: true, tscKhz: 2_600_000 },
+  ...{ accelerator: 'tcg', memoryBytes: 256 << 20, cpus: 2, nics: 2, directKernel: true, tscKhz: 2_600_000 },
   ...{ shares: false, ephemeral: false, name: 'berth-abc' },
 };
 
@@ -20,7 +20,7 @@ const value = (args: readonly string[], flag: string) => args[args.indexOf(flag)
 
 describe('the command line of a machine', () => {
   test('gives memory, processors, the sandbox and no device that is not needed', () => {
-    const args = machineArguments(MACHINE);
+    const args = machineArguments({ ...MACHINE, nics: 0 });
     assert.equal(value(args, '-m'), '256M');
     assert.equal(value(args, '-smp'), '2');
     assert.match(value(args, '-sandbox'), /^on,.*elevateprivileges=deny.*spawn=deny/);
@@ -28,6 +28,14 @@ describe('the command line of a machine', () => {
     const devices = args.filter((_, at) => args[at - 1] === '-device').map((device) => device.split(',')[0]);
     assert.deepEqual(devices, ['virtio-serial-pci', 'virtserialport', 'virtio-blk-pci', 'virtio-blk-pci']);
     assert.ok(!args.some((arg) => arg.includes('netdev') || arg.includes('net-pci')));
+  });
+
+  test('has network interfaces that end in descriptors, the same in a machine and its copies', () => {
+    const of = (machine: Machine) => machineArguments(machine).filter((arg) => /tap|net-pci/.test(arg));
+    const device = (number: number) =>
+      `virtio-net-pci,netdev=net${number},id=nic${number},mac=02:00:00:00:00:0${number},romfile=,guest_announce=off`;
+    assert.deepEqual(of(MACHINE), ['tap,id=net0,fd=20', device(0), 'tap,id=net1,fd=21', device(1)]);
+    assert.deepEqual(of({ ...MACHINE, origin: { kind: 'fork' } }), of(MACHINE));
   });
 
   test('names no file of the host: all are descriptors', () => {

@@ -3,7 +3,6 @@ import type { Driver, InstanceSpec } from '../../src/core/index.ts';
 import { createVmDriver } from '../../src/drivers/vm/index.ts';
 import { vmPaths } from '../fixtures/vm.ts';
 import { instanceSuite } from './instance-suite.ts';
-import { networkCases } from './network-cases.ts';
 
 /** Whatever can be a fork of a template is one; a machine that shares folders of the host cannot. */
 function forking(driver: Driver): Driver {
@@ -20,16 +19,13 @@ function forking(driver: Driver): Driver {
   };
 }
 
-const NO_NETWORK = 'machines have no network interfaces yet';
-const NETWORK = networkCases.slice(1).map(([title]) => [title, NO_NETWORK] as const);
-
 instanceSuite({
   name: 'vm',
   // Whether KVM works is another test's question, and answering it takes seconds.
   makeDriver: (root) =>
     forking(createVmDriver({ ...vmPaths, cacheDir: join(root, 'vm'), kvmDevice: join(root, 'no-kvm') })),
   gaps: {
-    ...Object.fromEntries(NETWORK),
+    "shares the network of another's process": 'a guest has a network stack of its own',
     'goes on with a transfer when it is started meanwhile':
       'only one machine at a time may have the writable disk: a start ends the one that was booted for the transfer, which fails with `unavailable`',
   },

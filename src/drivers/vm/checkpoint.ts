@@ -19,7 +19,7 @@ import { canFork, type MachineShape, type TemplateFiles } from './config.ts';
 import { makeKept, startKept } from './kept-folder.ts';
 
 /** Of what is in the memory of a captured guest: the agent, and with it the words it understands. */
-const GENERATION = 1;
+const GENERATION = 2;
 const DESCRIPTION = 'checkpoint.json';
 
 interface Description {

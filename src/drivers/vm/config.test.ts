@@ -50,6 +50,7 @@ const SPEC: InstanceSpec = {
 const FILES = {
   ...{ qemu: '/q', virtiofsd: '/v', initrd: '/i', image: '/img', writable: '/w', cgroups: ['/c1', '/c2'] },
   kernel: { path: '/k', direct: true },
+  nics: 2,
 };
 
 test('the guest is told its names, mounts outermost first, limits and rights', () => {
@@ -162,7 +163,7 @@ test('a fork differs from its template in its disks and in what it may do to the
   const spec: InstanceSpec = { ...SPEC, mounts: [] };
   const template = { memory: '/t/memory', memoryBytes: 1, state: '/t/state', stateBytes: 2, stateSum: 'ff' };
   const fields = machineFields(spec, { ...FILES, template }, HOST);
-  const shape = machineShape(spec, FILES.kernel, HOST);
+  const shape = machineShape(spec, FILES, HOST);
   const made = templateFields(shape, FILES, 'cd'.repeat(32));
   const devices = (args: unknown) =>
     (args as string[]).flatMap((arg, at, all) => (all[at - 1] === '-device' ? [arg] : []));
@@ -197,7 +198,7 @@ test('how it is to come up is a wish that may be impossible or unknown', () => {
 
 test('memory of any size makes a shape of whole mebibytes', () => {
   const sized = (memoryBytes: number) =>
-    machineShape({ ...SPEC, resources: { ...SPEC.resources, memoryBytes } }, FILES.kernel, HOST).memoryBytes;
+    machineShape({ ...SPEC, resources: { ...SPEC.resources, memoryBytes } }, FILES, HOST).memoryBytes;
   assert.equal(sized((200 << 20) + 5), 200 << 20);
   assert.equal(sized(5 * 2 ** 30), 5 * 2 ** 30);
 });

@@ -121,6 +121,8 @@ export interface MachineFiles {
   readonly initrd: string;
   readonly image: string;
   readonly writable: string;
+  /** How many network interfaces the host can give it. */
+  readonly nics: number;
   /** What to fork it from, if it need not boot. */
   readonly template?: TemplateFiles;
   /** What to go on from: its workload runs already. The machine is of the shape that was captured. */
@@ -134,7 +136,7 @@ export interface MachineFiles {
 export function machineFields(spec: InstanceSpec, files: MachineFiles, host: HostVerdict): FieldRecord {
   const shares = binds(spec).map((bind) => `${bind.readonly ? 'ro' : 'rw'} ${bind.source}`);
   const machine = {
-    ...(files.resumed?.shape ?? machineShape(spec, files.kernel, host)),
+    ...(files.resumed?.shape ?? machineShape(spec, files, host)),
     shares: shares.length > 0,
     ephemeral: spec.ephemeral ?? false,
     name: `berth-${spec.id.slice(0, 12)}`,
@@ -143,6 +145,7 @@ export function machineFields(spec: InstanceSpec, files: MachineFiles, host: Hos
   return {
     qemu: [files.qemu, ...machineArguments(machine)],
     memory_bytes: machine.memoryBytes,
+    nics: machine.nics,
     ...(origin === undefined ? {} : forkFields(files.qemu, machine, origin)),
     resumed: files.resumed !== undefined,
     shape: JSON.stringify(shapeOf(machine)),
@@ -173,20 +176,28 @@ function forkFields(qemu: string, machine: Machine, template: TemplateFiles): Fi
 }
 
 /** What machines must have in common for one to be a copy of another. */
-export type MachineShape = Pick<Machine, 'accelerator' | 'memoryBytes' | 'cpus' | 'directKernel' | 'tscKhz'>;
+export type MachineShape = Pick<
+  Machine,
+  'accelerator' | 'memoryBytes' | 'cpus' | 'nics' | 'directKernel' | 'tscKhz'
+>;
 
-export function machineShape(spec: InstanceSpec, kernel: BootKernel, host: HostVerdict): MachineShape {
+export function machineShape(
+  spec: InstanceSpec,
+  files: Pick<MachineFiles, 'kernel' | 'nics'>,
+  host: HostVerdict,
+): MachineShape {
   return {
     accelerator: host.accelerator,
     memoryBytes: wholeMiB(memoryBytes(spec)),
     cpus: cpuCount(spec),
-    directKernel: kernel.direct,
+    nics: files.nics,
+    directKernel: files.kernel.direct,
     ...(host.tscKhz === undefined ? {} : { tscKhz: host.tscKhz }),
   };
 }
 
-function shapeOf({ accelerator, memoryBytes, cpus, directKernel, tscKhz }: MachineShape): MachineShape {
-  return { accelerator, memoryBytes, cpus, directKernel, ...(tscKhz === undefined ? {} : { tscKhz }) };
+function shapeOf({ accelerator, memoryBytes, cpus, nics, directKernel, tscKhz }: MachineShape): MachineShape {
+  return { accelerator, memoryBytes, cpus, nics, directKernel, ...(tscKhz === undefined ? {} : { tscKhz }) };
 }
 
 /** The vm.machine of a template: no disks, no limits but its size, nothing of any instance. */
@@ -204,6 +215,7 @@ export function templateFields(
     qemu: [files.qemu, ...machineArguments(machine)],
     ...{ template: true, background: true, uid: machineUid(id), kvm: shape.accelerator === 'kvm' },
     ...{ kernel: files.kernel.path, initrd: files.initrd, memory_bytes: shape.memoryBytes },
+    nics: shape.nics,
   };
 }
 
@@ -259,14 +271,19 @@ export function guestFields(spec: InstanceSpec): FieldRecord {
   };
 }
 
-function hostsFile(spec: InstanceSpec): string {
+/** The text of /etc/hosts; `peers` are lines of its networks. */
+export function hostsFile(spec: InstanceSpec, peers: readonly string[] = []): string {
   const names = [spec.domainname === '' ? '' : `${spec.hostname}.${spec.domainname}`, spec.hostname];
   const extra = spec.extraHosts.map((entry) => {
     const cut = entry.indexOf(':');
     return `${entry.slice(cut + 1)}\t${entry.slice(0, cut)}`;
   });
   const lines = ['127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost ip6-loopback'];
-  return [...lines, `127.0.1.1\t${names.filter((name) => name !== '').join(' ')}`, ...extra, ''].join('\n');
+  // With an address of its own it is called by that one, as its peers call it.
+  const own = peers.some((line) => line.split(/\s+/).includes(spec.hostname))
+    ? []
+    : [`127.0.1.1\t${names.filter((name) => name !== '').join(' ')}`];
+  return [...lines, ...own, ...extra, ...peers, ''].join('\n');
 }
 
 /** Outer mounts before those inside them. */

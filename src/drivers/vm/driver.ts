@@ -42,6 +42,7 @@ import {
 import { ImageDisks } from './image-disk.ts';
 import { VmInstance } from './instance.ts';
 import { sweepKept } from './kept-folder.ts';
+import { countNics } from './network.ts';
 import { Pool, type PoolWish } from './pool.ts';
 import { probeHost } from './probe.ts';
 import { cgroupFolders, oomFile, prepareCgroup } from './process.ts';
@@ -75,6 +76,7 @@ interface Boot {
   readonly kernel: BootKernel;
   readonly initrd: string;
   readonly host: HostVerdict;
+  readonly nics: number;
 }
 
 /** The driver of virtual machines. Nothing is probed or built before it is first asked for something. */
@@ -91,7 +93,7 @@ class VmDriver implements Driver {
   readonly #pool: Pool;
   /** What earlier daemons left is gone. */
   readonly #swept: Promise<void>;
-  #boot: Promise<Boot> | undefined;
+  #boot: Promise<Omit<Boot, 'nics'>> | undefined;
   #probe: Promise<DriverProbe> | undefined;
 
   constructor(options: VmDriverOptions) {
@@ -141,15 +143,16 @@ class VmDriver implements Driver {
   }
 
   /** What every machine boots with; made once, tried again after a failure. */
-  #prepareBoot(): Promise<Boot> {
+  async #prepareBoot(): Promise<Boot> {
     this.#boot ??= this.#makeBoot().catch((error: unknown) => {
       this.#boot = undefined;
       throw error;
     });
-    return this.#boot;
+    const [boot, nics] = await Promise.all([this.#boot, countNics()]);
+    return { ...boot, nics };
   }
 
-  async #makeBoot(): Promise<Boot> {
+  async #makeBoot(): Promise<Omit<Boot, 'nics'>> {
     const { kernelDir, cacheDir, verdictDir, agentPath, qemu, kvmDevice, kvmTimeoutMs } = this.#options;
     const found = await findKernel(kernelDir);
     const [kernel, initrd] = await Promise.all([
@@ -253,6 +256,7 @@ class VmDriver implements Driver {
           qemu,
           virtiofsd,
           kernel: boot.kernel,
+          nics: boot.nics,
           initrd: boot.initrd,
           image,
           writable,
@@ -268,7 +272,7 @@ class VmDriver implements Driver {
     const { qemu } = this.#options;
     const { ino, size, mtimeMs } = await stat(qemu);
     return {
-      shape: machineShape(spec, boot.kernel, boot.host),
+      shape: machineShape(spec, boot, boot.host),
       files: { qemu, kernel: boot.kernel, initrd: boot.initrd },
       qemuMark: `${ino} ${size} ${mtimeMs}`,
     };
@@ -304,7 +308,7 @@ class VmDriver implements Driver {
     const oom = oomFile(spec);
     const template = resumed === undefined ? await this.#findTemplate(spec, boot, image) : undefined;
     const files = {
-      ...{ qemu, virtiofsd, kernel: boot.kernel, initrd: boot.initrd, image },
+      ...{ qemu, virtiofsd, kernel: boot.kernel, initrd: boot.initrd, image, nics: boot.nics },
       writable: join(spec.dir, 'writable.ext4'),
       cgroups: cgroupFolders(spec),
       ...(oom === undefined ? {} : { oomFile: oom }),

@@ -14,6 +14,7 @@ import {
   type InstanceSpec,
   type InstanceStats,
   type InstanceStatus,
+  type Networking,
   type Pausing,
   type ProcessIo,
   type ProcessTable,
@@ -22,7 +23,7 @@ import {
   type TerminalSize,
 } from '../../core/index.ts';
 import { encodeFields } from '../../formats/frames.ts';
-import { readExit, supervisorDied } from '../../guest/index.ts';
+import { networkingOf, readExit, supervisorDied } from '../../guest/index.ts';
 import { killCgroup, writeAtomic } from '../../host/index.ts';
 import { type CaptureSource, captureOrigin, saveCheckpoint, type VmOrigin } from './checkpoint.ts';
 import { checkSpec } from './config.ts';
@@ -64,6 +65,7 @@ export class VmInstance implements Instance {
   readonly pausing: Pausing;
   readonly files: Files;
   readonly checkpointing: Checkpointing;
+  readonly networking: Networking;
 
   /** `pristine`: just made, so that nothing can have been written to its disk. */
   constructor(spec: InstanceSpec, host: VmHost, pristine: boolean, origin?: VmOrigin) {
@@ -88,6 +90,10 @@ export class VmInstance implements Instance {
       save: (dir) => capturing((source) => saveCheckpoint(source, dir)),
       capture: (dir) => capturing((source) => captureOrigin(source, dir)),
     };
+    this.networking = networkingOf(() => {
+      this.#assertRunning('change the network');
+      return this.#supervisor.client();
+    });
     this.files = new VmFiles(this.#supervisor, () => this.#spec);
   }
 
@@ -154,7 +160,7 @@ export class VmInstance implements Instance {
       throw new BerthError('invalid-state', `VM ${this.id} is already running`);
     this.#starting = true;
     try {
-      const { pid, startedAt } = await this.#supervisor.start(options?.size);
+      const { pid, startedAt } = await this.#supervisor.start(options ?? {});
       this.#began(pid ?? 0, startedAt ?? new Date().toISOString());
     } catch (error) {
       throw launchError('create', error);

@@ -8,12 +8,13 @@ import {
   type InstanceSpec,
   isBerthError,
   type ProcessIo,
-  type TerminalSize,
+  type StartOptions,
 } from '../../core/index.ts';
 import { ShimClient, type ShimConnection, type ShimState } from '../../guest/index.ts';
 import { readIfExists } from '../../host/index.ts';
 import type { VmOrigin } from './checkpoint.ts';
 import { Holder } from './holder.ts';
+import { startFields } from './network.ts';
 import { cleanAfterShim, prepareCgroup, shimDied, startShim } from './process.ts';
 
 /** What an instance needs of its driver. */
@@ -88,11 +89,12 @@ export class VmSupervisor {
     return this.#client;
   }
 
-  async start(size?: TerminalSize): Promise<ShimState> {
+  async start(options: StartOptions): Promise<ShimState> {
+    const fields = startFields(this.#spec(), options);
     const client = await (this.#early ?? this.#launchIdle());
     this.#early = undefined;
     try {
-      const state = await client.start(size === undefined ? {} : { rows: size.rows, columns: size.columns });
+      const state = await client.start(fields);
       this.#use(client);
       this.#host.started(this.#spec(), state);
       return state;

@@ -37,8 +37,8 @@ const IDLE_MS = 30 * 60_000;
 const RETRY_MS = 60_000;
 
 export function keyOf({ shape, files, qemuMark }: TemplateWish): string {
-  const { accelerator, memoryBytes, cpus, directKernel, tscKhz } = shape;
-  const machine = [accelerator, memoryBytes, cpus, directKernel, tscKhz ?? 0];
+  const { accelerator, memoryBytes, cpus, nics, directKernel, tscKhz } = shape;
+  const machine = [accelerator, memoryBytes, cpus, nics, directKernel, tscKhz ?? 0];
   return [...machine, files.qemu, qemuMark, files.kernel.path, files.initrd].join('\n');
 }
 
