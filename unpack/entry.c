@@ -189,12 +189,13 @@ void unpack_entry(struct unpacker *u, struct archive *in, struct archive_entry *
 		if (strcmp(target, name) == 0)
 			return;
 	}
-	if (apply_whiteout(u, name))
+	if (!u->plain && apply_whiteout(u, name))
 		return;
-	if (link == NULL && !check_device(entry, name))
+	if (!u->plain && link == NULL && !check_device(entry, name))
 		return;
 	check_size(u, entry, name);
-	filter_xattrs(entry);
+	if (!u->plain)
+		filter_xattrs(entry);
 	bool is_folder = link == NULL && archive_entry_filetype(entry) == S_IFDIR;
 	bool was_hidden = make_room(u, name, is_folder);
 	archive_entry_copy_pathname(entry, name);

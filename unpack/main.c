@@ -1,4 +1,4 @@
-// berth-unpack [--max-bytes N] [--max-entries N] [--max-depth N] [--sync] FOLDER < layer.tar
+// berth-unpack [--max-bytes N] [--max-entries N] [--max-depth N] [--sync] [--plain] FOLDER < layer.tar
 // Prints {"bytes":N,"entries":N} when all is unpacked; otherwise one line on stderr that names the entry.
 #define _GNU_SOURCE
 #include "unpack.h"
@@ -15,7 +15,7 @@
 
 struct options {
 	struct limits limits;
-	bool sync;
+	bool sync, plain;
 	const char *target;
 };
 
@@ -34,6 +34,7 @@ static struct options parse_options(int argc, char **argv)
 	static const struct option names[] = {
 		{"max-bytes", required_argument, NULL, 'b'}, {"max-entries", required_argument, NULL, 'e'},
 		{"max-depth", required_argument, NULL, 'd'}, {"sync", no_argument, NULL, 's'},
+		{"plain", no_argument, NULL, 'p'},
 		{NULL, 0, NULL, 0},
 	};
 	struct options options = {.limits = {UINT64_MAX, UINT64_MAX, 512}};
@@ -48,6 +49,8 @@ static struct options parse_options(int argc, char **argv)
 			options.limits.max_depth = (unsigned)parse_number(optarg);
 		else if (name == 's')
 			options.sync = true;
+		else if (name == 'p')
+			options.plain = true;
 		else
 			exit(EXIT_USAGE);
 	}
@@ -96,14 +99,15 @@ static void drain(void)
 int main(int argc, char **argv)
 {
 	struct options options = parse_options(argc, argv);
-	struct unpacker u = {.limits = options.limits};
+	struct unpacker u = {.limits = options.limits, .plain = options.plain};
 
 	confine(options.target);
 	int root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct archive *in = open_input();
 	u.disk = archive_write_disk_new();
 	archive_write_disk_set_options(u.disk, ARCHIVE_EXTRACT_OWNER | ARCHIVE_EXTRACT_PERM | ARCHIVE_EXTRACT_TIME |
-						       ARCHIVE_EXTRACT_XATTR | ARCHIVE_EXTRACT_SECURE_NODOTDOT);
+						       ARCHIVE_EXTRACT_XATTR | ARCHIVE_EXTRACT_SECURE_NODOTDOT |
+						       (u.plain ? ARCHIVE_EXTRACT_ACL | ARCHIVE_EXTRACT_SPARSE : 0));
 	unpack(&u, in);
 	if (archive_write_close(u.disk) != ARCHIVE_OK)
 		fail_host(NULL, "cannot finish the folders", archive_errno(u.disk));

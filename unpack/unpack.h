@@ -1,4 +1,5 @@
-// berth-unpack: unpacks one layer (an uncompressed tar on standard input) into a folder, in overlayfs form.
+// berth-unpack: unpacks one layer (an uncompressed tar on standard input) into a folder, in overlayfs form; or, plainly,
+// any tar as it is.
 // Owns the translation of OCI whiteouts and every check of what a layer may contain. Never decompresses, never
 // looks a user name up, and never resolves a path outside the target: it chroots into it before reading a byte.
 #ifndef BERTH_UNPACK_H
@@ -30,6 +31,7 @@ struct unpacker {
 	struct archive *disk;
 	uint64_t bytes;   // content written so far
 	uint64_t entries; // headers read so far
+	bool plain;       // no layer: whiteout names mean nothing, devices and all attributes are allowed
 	bool whiteouts;   // whether any whiteout was made, so that parents need a look
 	bool has_root;    // whether the archive describes the root folder itself, as follows
 	mode_t root_mode;

@@ -14,16 +14,16 @@ import { VERSION } from './version.ts';
 const settings = readSettings(process.env, import.meta.dirname);
 const { root, kernelDir } = settings;
 const program = (name: string) => join(settings.libexec, name);
+const [shimPath, unpackPath] = [program('berth-shim'), program('berth-unpack')];
 
 const status = await runDaemon({ ...settings, version: VERSION }, async (log) => {
   let engine: Engine | undefined;
   const config = await ConfigStore.open(root);
   const images = await openImageStore({
     root: join(root, 'images'),
-    unpackPath: program('berth-unpack'),
+    unpackPath,
     inUse: () => engine?.imagesInUse() ?? new Map(),
   });
-  const shimPath = program('berth-shim');
   const drivers = [
     createContainerDriver({ shimPath, stateDir: root }),
     createVmDriver({
@@ -32,7 +32,7 @@ const status = await runDaemon({ ...settings, version: VERSION }, async (log) =>
       config: () => config.get(),
     }),
   ];
-  engine = await openEngine({ root, images, drivers, shimPath, config: () => config.get(), log });
+  engine = await openEngine({ root, images, drivers, shimPath, unpackPath, log, config: () => config.get() });
   const compare = createCompare({ engine, images, benchPath: program('berth-bench'), stateDir: root });
   return { engine, images, compare, config };
 });

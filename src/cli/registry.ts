@@ -103,6 +103,11 @@ const volumeCommands = {
   ls: entry('List volumes', () => import('./commands/volume-ls.ts')),
   inspect: entry('Show all details of volumes', () => import('./commands/volume-inspect.ts')),
   rm: entry('Remove volumes', () => import('./commands/volume-rm.ts')),
+  backup: entry('Write a volume as a tar archive', () => import('./commands/volume-backup.ts')),
+  restore: entry(
+    "Replace a volume's content by that of a tar archive",
+    () => import('./commands/volume-restore.ts'),
+  ),
   prune: entry('Remove volumes that no workload uses', () => import('./commands/volume-prune.ts')),
 };
 

@@ -223,6 +223,22 @@ export interface Volumes {
     readonly matches?: (volume: Volume) => boolean;
   }): Promise<{ readonly removed: readonly string[]; readonly reclaimedBytes: number }>;
   usageBytes(name: string): Promise<number>;
+  readonly archives: VolumeArchives;
+}
+
+/** Volumes as tars. */
+export interface VolumeArchives {
+  /** A tar of all that is in it. */
+  backup(name: string): Readable;
+  /**
+   * Replaces all that is in it by what is in the tar; makes the volume if there is none. Fails with `conflict` when a
+   * workload that runs mounts it, unless forced. When it fails, the old content is there as it was.
+   */
+  restore(
+    name: string,
+    tar: Readable,
+    options: { readonly force: boolean; readonly signal?: AbortSignal },
+  ): Promise<void>;
 }
 
 export interface Networks {

@@ -40,6 +40,8 @@ export interface EngineOptions {
   readonly config?: () => Config;
   /** berth-shim; without it volumes can have no size limit. */
   readonly shimPath?: string;
+  /** berth-unpack; without it volumes cannot be restored. */
+  readonly unpackPath?: string;
   /** For what cannot be told to a client. Default: standard error. */
   readonly log?: (line: string) => void;
 }
@@ -113,6 +115,7 @@ async function openContext(
     users: (name) => registry.usersOf(name),
     discard: (folder) => trash.discard(folder),
     ...(options.shimPath === undefined ? {} : { shimPath: options.shimPath }),
+    ...(options.unpackPath === undefined ? {} : { unpackPath: options.unpackPath }),
     log,
   });
   const background = (what: string, work: () => Promise<void>) => {

@@ -1,14 +1,18 @@
 // The engine's face for volumes: the store, and events of what happens in it.
 
-import type { NewVolume, Volume, Volumes } from './api.ts';
+import type { Readable } from 'node:stream';
+import { BerthError } from '../core/index.ts';
+import type { NewVolume, Volume, VolumeArchives, Volumes } from './api.ts';
 import type { EngineContext } from './context.ts';
 import { volumeEvent } from './removal.ts';
 
 export class VolumeTable implements Volumes {
   readonly #ctx: EngineContext;
+  readonly archives: VolumeArchives;
 
   constructor(ctx: EngineContext) {
     this.#ctx = ctx;
+    this.archives = new ArchiveTable(ctx);
   }
 
   async create(wish: NewVolume): Promise<Volume> {
@@ -52,5 +56,44 @@ export class VolumeTable implements Volumes {
 
   usageBytes(name: string): Promise<number> {
     return this.#ctx.volumes.usageBytes(name);
+  }
+}
+
+/** Backup and restore. */
+class ArchiveTable implements VolumeArchives {
+  readonly #ctx: EngineContext;
+
+  constructor(ctx: EngineContext) {
+    this.#ctx = ctx;
+  }
+
+  backup(name: string): Readable {
+    return this.#ctx.volumes.backup(name);
+  }
+
+  async restore(
+    name: string,
+    tar: Readable,
+    { force, signal }: { readonly force: boolean; readonly signal?: AbortSignal },
+  ): Promise<void> {
+    const { volumes, registry, events } = this.#ctx;
+    const running = registry
+      .usersOf(name)
+      .filter((id) => registry.all().some((one) => one.id === id && one.active));
+    if (running.length > 0 && !force)
+      throw new BerthError(
+        'conflict',
+        `restore ${name}: volume is in use - [${running.join(', ')}]: stop them, or force it`,
+      );
+    const { created } = await volumes.create({ name });
+    try {
+      await volumes.restore(name, tar, signal);
+    } catch (error) {
+      // Someone may have come to use it meanwhile.
+      if (created) await volumes.remove(name, true).catch(() => {});
+      throw error;
+    }
+    if (created) events.publish(volumeEvent('create', name));
+    events.publish(volumeEvent('restore', name));
   }
 }

@@ -55,6 +55,8 @@ export class System {
   }
 }
 
+const archiveOf = (name: string) => `/berth/v1/volumes/${encodeURIComponent(name)}/archive`;
+
 export class Volumes {
   readonly #http: Transport;
 
@@ -93,6 +95,20 @@ export class Volumes {
     await this.#http.send('DELETE', `/volumes/${encodeURIComponent(name)}`, {
       query: { force: options.force },
     });
+  }
+
+  /** A tar of all that is in it. */
+  async backup(name: string): Promise<AsyncIterable<Buffer>> {
+    return (await this.#http.call('GET', archiveOf(name))).body;
+  }
+
+  /** Replaces all that is in it by what is in the tar, plain or compressed; makes the volume if there is none. */
+  async restore(
+    name: string,
+    tar: AsyncIterable<Uint8Array>,
+    options: { force?: boolean } = {},
+  ): Promise<void> {
+    await this.#http.send('PUT', archiveOf(name), { query: { force: options.force }, stream: tar });
   }
 
   prune(filters?: Filters): Promise<PruneAnswer> {

@@ -1,5 +1,6 @@
 // How a volume's content is reached: as a folder of the host, or in an image file that only its users see mounted.
 
+import { dirname } from 'node:path';
 import { BerthError } from '../core/index.ts';
 import { type RunOptions, run, type StreamChild, spawnStream } from '../host/index.ts';
 
@@ -13,6 +14,11 @@ export interface VolumePlace {
 
 /** Folder of the content in an image file; beside it lies what a file system has of its own. */
 export const DATA_FOLDER = 'data';
+
+/** The folder that the content's folder is in. What is beside it is ours. */
+export function besideContent({ mountpoint, image }: VolumePlace): string {
+  return image === undefined ? dirname(mountpoint) : mountpoint;
+}
 
 /** The path at which programs started by a `ContentDoor` see the content. */
 export function contentPath({ mountpoint, image }: VolumePlace): string {

@@ -5,10 +5,13 @@
 import { randomBytes } from 'node:crypto';
 import { access, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { BerthError, errorMessage, isBerthError } from '../core/index.ts';
 import { readIfExists, writeAtomic } from '../host/index.ts';
+import { readArchive } from './backup.ts';
 import { ContentDoor, type VolumePlace } from './content.ts';
 import { allocatedBytes } from './disk-usage.ts';
+import { repair, replaceContent } from './restore.ts';
 import { checkVolumeSize, IMAGE_NAME, makeVolumeImage } from './sized.ts';
 
 /** A folder that outlives the workloads that mount it. */
@@ -41,6 +44,8 @@ export interface VolumeStoreOptions {
   readonly discard: (folder: string) => Promise<void>;
   /** berth-shim, which mounts what has a size limit; without it there is none. */
   readonly shimPath?: string;
+  /** berth-unpack, which restores; without it nothing can be. */
+  readonly unpackPath?: string;
   readonly log: (line: string) => void;
 }
 
@@ -51,6 +56,10 @@ export class VolumeStore {
   readonly #volumes = new Map<string, StoredVolume>();
   /** Names being made: whoever asks for one of them meanwhile gets the same volume. */
   readonly #making = new Map<string, Promise<StoredVolume>>();
+
+  /** How many backups are being read of each. */
+  readonly #readers = new Map<string, number>();
+  readonly #restoring = new Set<string>();
 
   private constructor(options: VolumeStoreOptions) {
     this.#options = options;
@@ -63,7 +72,13 @@ export class VolumeStore {
     for (const entry of await readdir(options.root, { withFileTypes: true })) {
       if (!entry.isDirectory()) continue;
       if (entry.name.startsWith('.')) await options.discard(join(options.root, entry.name));
-      else store.#volumes.set(entry.name, await store.#read(entry.name));
+      else {
+        const volume = await store.#read(entry.name);
+        store.#volumes.set(entry.name, volume);
+        await repair(volume, store.door).catch((error: unknown) =>
+          options.log(`volume ${volume.name}: an interrupted restore is not undone: ${errorMessage(error)}`),
+        );
+      }
     }
     return store;
   }
@@ -106,6 +121,7 @@ export class VolumeStore {
   async remove(name: string, force: boolean): Promise<boolean> {
     if (force && !this.#volumes.has(name)) return false;
     const volume = this.get(name);
+    this.#refuseBusy(name, 'remove');
     const users = this.#options.users(name);
     if (users.length > 0)
       throw new BerthError('conflict', `remove ${name}: volume is in use - [${users.join(', ')}]`);
@@ -118,6 +134,47 @@ export class VolumeStore {
       throw new BerthError('internal', `remove ${name}: ${errorMessage(error)}`, { cause: error });
     }
     return true;
+  }
+
+  /** A tar of all that is in it. It stays in use until the stream has ended or is destroyed. */
+  backup(name: string): Readable {
+    const volume = this.get(name);
+    if (this.#restoring.has(name)) this.#refuseBusy(name, 'backup');
+    this.#readers.set(name, (this.#readers.get(name) ?? 0) + 1);
+    const stream = readArchive(volume, this.door);
+    stream.once('close', () => {
+      const left = (this.#readers.get(name) ?? 1) - 1;
+      if (left > 0) this.#readers.set(name, left);
+      else this.#readers.delete(name);
+    });
+    return stream;
+  }
+
+  /**
+   * Replaces all that is in the volume by what is in the tar, compressed or not. When it fails, or the daemon dies,
+   * the old content is there as it was.
+   */
+  async restore(name: string, tar: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void> {
+    const volume = this.get(name);
+    const { unpackPath } = this.#options;
+    if (unpackPath === undefined)
+      throw new BerthError('unsupported', 'this daemon was started without the program that unpacks');
+    this.#refuseBusy(name, 'restore');
+    this.#restoring.add(name);
+    try {
+      await replaceContent(volume, tar, { door: this.door, unpackPath, signal });
+    } finally {
+      this.#restoring.delete(name);
+    }
+  }
+
+  #refuseBusy(name: string, what: string): void {
+    const busy = this.#restoring.has(name) ? 'restored' : this.#readers.has(name) ? 'backed up' : undefined;
+    if (busy === undefined) return;
+    throw new BerthError(
+      'conflict',
+      `${what} ${name}: the volume is being ${busy}: try again when that is done`,
+    );
   }
 
   /** Bytes on disk. */

@@ -13,10 +13,11 @@ import {
 } from '../../wire/index.ts';
 import { readJson } from '../http/body.ts';
 import type { Call } from '../http/call.ts';
-import { sendEmpty, sendJson } from '../http/respond.ts';
+import { sendEmpty, sendJson, sendStream } from '../http/respond.ts';
 import type { Route } from '../http/router.ts';
 import type { Services } from './services.ts';
 
+const ARCHIVE = '/berth/v1/volumes/{}/archive';
 const LIST_FILTERS = ['name', 'label', 'dangling', 'driver'];
 const PRUNE_FILTERS = ['all', 'label', 'label!'];
 
@@ -30,6 +31,20 @@ export function volumeRoutes(services: Services): readonly Route[] {
       method: 'GET',
       path: '/volumes/{}',
       handle: (call) => inspect(services, call),
+    },
+    {
+      method: 'GET',
+      path: ARCHIVE,
+      handle: (call) => sendStream(call, 'application/x-tar', volumes.archives.backup(call.param())),
+    },
+    {
+      method: 'PUT',
+      path: ARCHIVE,
+      handle: async (call) => {
+        const { request, signal } = call;
+        await volumes.archives.restore(call.param(), request, { force: call.flag('force'), signal });
+        sendEmpty(call);
+      },
     },
     {
       method: 'DELETE',
