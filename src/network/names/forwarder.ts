@@ -1,5 +1,5 @@
-// Questions about names that are not ours: to the host's resolvers, one after the other. Remembers no answers; the
-// host's resolvers do if they like.
+// Questions about names that are not ours: to upstreams, one after the other. Remembers no answers; upstreams do if they
+// like.
 
 import { RCODE } from '../../formats/dns.ts';
 import { type Asked, exchange, type Transport } from './exchange.ts';
@@ -20,21 +20,20 @@ const FAILURES: readonly number[] = [
 ];
 
 export class Forwarder {
-  readonly #upstreams: () => readonly Upstream[];
   readonly #slowUntil = new Map<string, number>();
-
-  /** `upstreams` is asked for each question. */
-  constructor(upstreams: () => readonly Upstream[]) {
-    this.#upstreams = upstreams;
-  }
 
   /**
    * The first good answer. The next upstream is asked when one fails or says nothing for a second, and may still answer;
    * by UDP each is asked twice, as datagrams get lost. Without a good answer: a bad one, or undefined.
    */
-  async ask(query: Asked, transport: Transport, signal: AbortSignal): Promise<Asked | undefined> {
+  async ask(
+    query: Asked,
+    upstreams: readonly Upstream[],
+    transport: Transport,
+    signal: AbortSignal,
+  ): Promise<Asked | undefined> {
     const end = new AbortController();
-    const race = new Race(this.#order(transport), (upstream) => this.#noteSlow(upstream));
+    const race = new Race(this.#order(upstreams, transport), (upstream) => this.#noteSlow(upstream));
     const giveUp = setTimeout(() => race.finish(), GIVE_UP_AFTER_MS);
     const abort = () => race.finish();
     signal.addEventListener('abort', abort, { once: true });
@@ -48,10 +47,9 @@ export class Forwarder {
     }
   }
 
-  #order(transport: Transport): Upstream[] {
+  #order(all: readonly Upstream[], transport: Transport): Upstream[] {
     const now = performance.now();
     for (const [key, until] of this.#slowUntil) if (until <= now) this.#slowUntil.delete(key);
-    const all = this.#upstreams();
     const isSlow = (upstream: Upstream) => this.#slowUntil.has(keyOf(upstream));
     const once = [...all.filter((upstream) => !isSlow(upstream)), ...all.filter(isSlow)];
     return transport === 'udp' ? [...once, ...once] : once;

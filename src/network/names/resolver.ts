@@ -37,8 +37,8 @@ export interface NameQuery {
 
 export interface NameServerOptions {
   readonly source: NameSource;
-  /** The host's resolvers (`hostResolvers`); asked for each question that goes outside. */
-  readonly upstreams: () => readonly Upstream[];
+  /** Whom to ask outside: the host's resolvers (`hostResolvers`), or others that the client is to use. For each question. */
+  readonly upstreams: (query: NameQuery) => readonly Upstream[];
   /** Whether this client may ask outside for this name: not in an internal network, not against its policy. */
   readonly forwards: (query: NameQuery) => boolean;
   /**
@@ -70,14 +70,13 @@ interface Pending extends Asked {
 
 export class Resolver {
   readonly #options: NameServerOptions;
-  readonly #forwarder: Forwarder;
+  readonly #forwarder = new Forwarder();
   readonly #inFlight = new InFlight();
   readonly #closing = new AbortController();
   #isFailing = false;
 
   constructor(options: NameServerOptions) {
     this.#options = options;
-    this.#forwarder = new Forwarder(options.upstreams);
   }
 
   /** Questions that wait for an upstream now. */
@@ -124,7 +123,8 @@ export class Resolver {
     if (typeof entry === 'string')
       return entry === 'full' && transport === 'tcp' ? replyTo(pending, OVERLOADED) : undefined;
     using _ = entry;
-    const found = await this.#forwarder.ask(pending, transport, this.#closing.signal);
+    const upstreams = this.#options.upstreams(query);
+    const found = await this.#forwarder.ask(pending, upstreams, transport, this.#closing.signal);
     if (found === undefined) return replyTo(pending, UNREACHABLE);
     return await this.#admitted(query, found, pending, question);
   }

@@ -2,7 +2,7 @@
 
 import { BlockList, isIPv6 } from 'node:net';
 import { Listener } from './listener.ts';
-import { type NameServerOptions, Resolver } from './resolver.ts';
+import { type NameQuery, type NameServerOptions, Resolver } from './resolver.ts';
 
 /** Where resolvers listen, and where workloads reach us by the firewall's redirection. */
 const DNS_PORT = 53;
@@ -14,8 +14,8 @@ export class NameServer {
 
   constructor(options: NameServerOptions) {
     // A host that asks one of our gateways would make us ask ourselves.
-    const upstreams = () =>
-      options.upstreams().filter(({ address, port }) => port !== DNS_PORT || !this.#serves(address));
+    const upstreams = (query: NameQuery) =>
+      options.upstreams(query).filter(({ address, port }) => port !== DNS_PORT || !this.#serves(address));
     this.#resolver = new Resolver({ ...options, upstreams });
   }
 
