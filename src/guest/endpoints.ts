@@ -24,13 +24,18 @@ export function networkFields(network: RunNetwork | undefined) {
   return { endpoint: network?.endpoints.map(formatEndpoint) ?? [], join_network: network?.joinPid };
 }
 
-/** The text of resolv.conf: the workload's own servers if it names any, or else those of its networks. */
+/**
+ * The text of resolv.conf: the workload's own servers if it names any, or else those of its networks. With these, names
+ * without a dot are asked for as they are first: else the names of workloads would be told to the servers of the
+ * search domains, and might be answered there.
+ */
 export function resolvConf(dns: readonly string[], network: RunNetwork | undefined): string {
   const servers = dns.length > 0 ? dns : (network?.nameservers ?? []);
   const searches = dns.length > 0 ? [] : (network?.searches ?? []);
   const lines = [
     ...(searches.length === 0 ? [] : [`search ${searches.join(' ')}`]),
     ...servers.map((server) => `nameserver ${server}`),
+    ...(searches.length === 0 ? [] : ['options ndots:0']),
   ];
   return lines.length === 0 ? '# No network: no name server.\n' : `${lines.join('\n')}\n`;
 }

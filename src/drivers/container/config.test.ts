@@ -185,7 +185,7 @@ describe('mountsOf', () => {
     const none = { hosts: '', resolvConf: '' };
     const files = filesOf({ ...SPEC, dns: [] }, none, run);
     assert.match(files['hosts'] ?? '', /\n10\.208\.0\.2 web\n$/);
-    assert.equal(files['resolv.conf'], 'search a b\nnameserver 10.208.0.1\n');
+    assert.equal(files['resolv.conf'], 'search a b\nnameserver 10.208.0.1\noptions ndots:0\n');
     const own = filesOf({ ...SPEC, dns: ['9.9.9.9'] }, none, run);
     assert.equal(own['resolv.conf'], 'nameserver 9.9.9.9\n');
   });
