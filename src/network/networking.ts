@@ -208,7 +208,8 @@ export class Networking {
     await this.#others.makeWay([network.bridge]);
     const gateways = network.subnets.map(({ gateway }) => gateway);
     const namePorts: Record<string, number> = {};
-    for (const gateway of gateways) namePorts[gateway] = await this.#names.listen(network.id, gateway);
+    for (const { subnet, gateway } of network.subnets)
+      namePorts[gateway] = await this.#names.listen(network.id, `${gateway}/${subnet.split('/')[1]}`);
     const firewall: FirewallNetwork = {
       ...{ id: network.id, name: network.name, bridge: network.bridge, gateways, namePorts },
       subnets: network.subnets.map(({ subnet }) => subnet),
