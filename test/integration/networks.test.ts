@@ -8,9 +8,13 @@ import { CliHost } from '../fixtures/cli.ts';
 import { findInterfaces } from '../fixtures/engine-leaks.ts';
 import { assertOwnNamespace, Host, plugOutside, sh } from '../fixtures/network-lab.ts';
 
-const ISOLATIONS = ['container'] as const;
+const ISOLATIONS = ['container', 'vm'] as const;
 const UPLINK = '198.51.100.1';
 const CLIENT = '198.51.100.9';
+
+/** Of servers on the host outside, each with one of its own. */
+let ports = 7000;
+const nextPort = () => ++ports;
 
 let host: CliHost;
 let outside: Host;
@@ -190,8 +194,9 @@ for (const isolation of ISOLATIONS)
       await serve('inner', isolation, '--network', 'cellar');
       await serve('other', isolation, '--network', 'cellar');
       assert.match(await ask('inner', 'other'), /^other sees/);
-      await outside.call('listen', 7000, CLIENT);
-      const { stdout, code } = await host.run('exec', 'inner', 'nc', '-w', '2', CLIENT, '7000');
+      const port = nextPort();
+      await outside.call('listen', port, CLIENT);
+      const { stdout, code } = await host.run('exec', 'inner', 'nc', '-w', '2', CLIENT, `${port}`);
       assert.deepEqual([stdout, code], ['', 1]);
       await remove('inner', 'other');
       await host.ok('network', 'prune', '-f');
@@ -199,9 +204,10 @@ for (const isolation of ISOLATIONS)
     });
 
     test('outside a workload is seen as the host', async () => {
-      await outside.call('listen', 7001, CLIENT);
+      const port = nextPort();
+      await outside.call('listen', port, CLIENT);
       await serve('inner', isolation);
-      assert.equal((await host.ok('exec', 'inner', 'nc', '-w', '2', CLIENT, '7001')).trim(), UPLINK);
+      assert.equal((await host.ok('exec', 'inner', 'nc', '-w', '2', CLIENT, `${port}`)).trim(), UPLINK);
       await remove('inner');
     });
 
