@@ -143,6 +143,11 @@ const policyCommands = {
   unset: entry('Remove the policy of a workload or a network', () => import('./commands/policy-unset.ts')),
 };
 
+const systemUninstall = entry(
+  "Take away what Berth made of the host's network: bridges, rules",
+  () => import('./commands/system-uninstall.ts'),
+);
+
 const events = entry('Show what happens in the daemon, as it happens', () => import('./commands/events.ts'));
 const info = entry(
   'Show the daemon, its host and what each isolation can do',
@@ -253,7 +258,10 @@ export const groups: Readonly<Record<string, Group>> = {
   network: { summary: 'Manage networks', commands: networkCommands },
   policy: { summary: 'Whom workloads may reach, and who may reach them', commands: policyCommands },
   config: { summary: 'Settings of the daemon', commands: configCommands },
-  system: { summary: 'Manage the daemon', commands: { df: systemDf, prune: systemPrune, info, events } },
+  system: {
+    summary: 'Manage the daemon',
+    commands: { df: systemDf, prune: systemPrune, info, events, uninstall: systemUninstall },
+  },
 };
 
 /** Other names: of commands, and of commands within groups. */

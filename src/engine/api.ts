@@ -29,7 +29,7 @@ import type {
   WorkloadView,
   WriteOptions,
 } from '../core/index.ts';
-import type { CreateNetworkOptions, EndpointCounters } from '../network/index.ts';
+import type { CreateNetworkOptions, EndpointCounters, Finding } from '../network/index.ts';
 import type { StartFigures } from './figures/starts.ts';
 
 export interface Workloads {
@@ -255,6 +255,14 @@ export interface Networks {
   disconnect(network: string, workload: string): Promise<void>;
 }
 
+/** What networks make of the host outside of workloads. */
+export interface NetworkHost {
+  /** What stands in their way, or would, and what was done about it. */
+  findings(): Promise<readonly Finding[]>;
+  /** Takes all of it away: rules, bridges. Fails with `conflict`, naming them, while workloads run on networks. */
+  uninstall(): Promise<void>;
+}
+
 export interface PolicyTarget {
   readonly kind: 'workload' | 'network';
   readonly reference: string;
@@ -297,6 +305,7 @@ export interface Engine {
   readonly checkpoints: Checkpoints;
   readonly volumes: Volumes;
   readonly networks: Networks;
+  readonly networkHost: NetworkHost;
   readonly policies: Policies;
   readonly events: Events;
   /** For the image store: image id to the names of the workloads made from it. */

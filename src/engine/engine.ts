@@ -24,6 +24,7 @@ import { cgroupParentOf } from './creation.ts';
 import { EventLog } from './events.ts';
 import { ExecTable } from './execs.ts';
 import { StartCounter } from './figures/starts.ts';
+import { networkHost } from './networks/host.ts';
 import { PolicyTable } from './networks/policies.ts';
 import { NetworkTable } from './networks/table.ts';
 import { Registry } from './registry.ts';
@@ -75,6 +76,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     volumes: new VolumeTable(ctx),
     networks: new NetworkTable(ctx),
     policies: new PolicyTable(ctx),
+    networkHost: networkHost(ctx),
     events: ctx.events,
     imagesInUse: () => merged(ctx.registry.imagesInUse(), checkpoints.imagesInUse()),
     probes: () => probeAll(ctx),

@@ -2,7 +2,7 @@
 // firewall, name service). Never knows instances or drivers: what goes inside them is said by core's EndpointSpec.
 // Invariant: records say what there is; bridges, rules and names follow them and can be made again from them at any time.
 
-export type { EndpointCounters, Policy } from './firewall/index.ts';
+export type { EndpointCounters, Finding, Policy } from './firewall/index.ts';
 export { formatRule, parsePolicy } from './firewall/index.ts';
 export type { Member } from './member.ts';
 export { BUILT_IN } from './names-of-networks.ts';

@@ -19,6 +19,7 @@ import { interfaceExists, lowerBridge, raiseBridge } from './bridge.ts';
 import { portFigures } from './figures.ts';
 import {
   type EndpointCounters,
+  type Finding,
   type Firewall,
   type FirewallNetwork,
   type FirewallWorkload,
@@ -273,6 +274,26 @@ export class Networking {
     this.#networks.delete(network.id);
     await this.#firewall.removeNetwork(network.id);
     await lowerBridge(network.bridge);
+  }
+
+  /** What stands in the way of our networks on this host, or would, and what was done about it. */
+  async findings(): Promise<readonly Finding[]> {
+    return await this.#others.findings(this.#bridges());
+  }
+
+  /** Takes away all that was made on the host; nothing runs on a network. What is needed is made again when it is. */
+  async uninstall(): Promise<void> {
+    const bridges = this.#bridges();
+    for (const id of this.#raised.keys()) await this.#names.release(id);
+    this.#raised.clear();
+    this.#networks.clear();
+    await this.#firewall.uninstall();
+    await this.#others.leave(bridges);
+    for (const bridge of bridges) await lowerBridge(bridge);
+  }
+
+  #bridges(): readonly string[] {
+    return this.store.list().flatMap(({ bridge }) => (bridge === '' ? [] : [bridge]));
   }
 
   /** Workloads live on; names are not resolved until the next daemon is there. */

@@ -6,8 +6,11 @@ import { join } from 'node:path';
 import { BerthError, errorMessage, type Network } from '../core/index.ts';
 import { readIfExists, writeAtomic } from '../host/index.ts';
 import type { Subnet } from './address.ts';
+import { interfaceExists } from './bridge.ts';
 import { chooseSubnets, type SubnetRequest } from './choose-subnets.ts';
 import { BUILT_IN, checkName, DEFAULT_NETWORK } from './names-of-networks.ts';
+
+const DEFAULT_BRIDGE = 'berth0';
 
 export interface CreateNetworkOptions {
   readonly name: string;
@@ -75,6 +78,8 @@ export class NetworkStore {
       this.find(DEFAULT_NETWORK) ??
       (await this.#make({
         ...{ name: DEFAULT_NETWORK, subnets: [], ipv6: false, internal: false, labels: {}, options: {} },
+        // Another daemon of this host may have it.
+        ...(interfaceExists(DEFAULT_BRIDGE) ? {} : { bridge: DEFAULT_BRIDGE }),
       }));
     return this.find(DEFAULT_NETWORK) ?? (await this.#alone(make));
   }

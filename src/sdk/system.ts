@@ -8,6 +8,7 @@ import type {
   DiskUsageAnswer,
   EventMessage,
   Filters,
+  Finding,
   InfoAnswer,
   ProbesAnswer,
   PruneAnswer,
@@ -35,6 +36,16 @@ export class System {
   }
 
   /** What each isolation needs of the host, found out by use. The first call may take seconds. */
+  /** What stands in the way of networks on the host, or would, and what was done about it. */
+  networkFindings(): Promise<Finding[]> {
+    return this.#http.json('GET', '/berth/v1/host/networks');
+  }
+
+  /** Takes away all that networks made of the host. Fails with `conflict` while workloads run on them. */
+  async uninstallNetworks(): Promise<void> {
+    await this.#http.send('DELETE', '/berth/v1/host/networks');
+  }
+
   probes(): Promise<ProbesAnswer> {
     return this.#http.json('GET', '/berth/v1/probes');
   }

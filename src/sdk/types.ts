@@ -244,6 +244,15 @@ export interface VolumeDetails {
   UsageData?: { Size: number; RefCount: number };
 }
 
+/** What was found out about one thing. */
+export interface Finding {
+  name: string;
+  ok: boolean;
+  detail: string;
+  /** What to do, when something is to be done. */
+  remedy?: string;
+}
+
 /** What a workload wants of a network. */
 export interface EndpointRequest {
   Aliases?: string[];
@@ -331,7 +340,7 @@ export interface DiskUsageAnswer {
 
 export interface IsolationProbe {
   usable: boolean;
-  probes: { name: string; ok: boolean; detail: string; remedy?: string }[];
+  probes: Finding[];
   facts: Labels;
 }
 

@@ -64,6 +64,11 @@ async function serve(name: string, isolation: string, ...options: string[]): Pro
   const script = `mkdir -p /www/cgi-bin; ${page}; exec httpd -f -p 80 -h /www`;
   const flags = ['-d', '--name', name, '--isolation', isolation, ...options];
   await host.ok('run', ...flags, 'busybox', 'sh', '-c', script);
+  await ready(name);
+}
+
+/** Its server answers. */
+async function ready(name: string): Promise<void> {
   await host.ok(
     'exec',
     name,
@@ -98,6 +103,33 @@ function plain(text: string): string {
 }
 
 const remove = (...names: string[]) => host.ok('rm', '-f', ...names);
+
+test('uninstall leaves nothing on the host, not while workloads run, and what starts then has all it needs', async () => {
+  await serve('last', 'container', '-p', '8080:80');
+  const busy = await host.run('system', 'uninstall', '-f');
+  assert.match(busy.stderr, /workloads run on networks: last: stop them first/);
+  assert.match(askFrom(here, '127.0.0.1', 8080), /^last sees/);
+  await host.ok('stop', '-t', '0', 'last');
+  await host.ok('system', 'uninstall', '-f');
+  assert.doesNotMatch(sh('nft', 'list', 'ruleset'), /berth/);
+  assert.doesNotMatch(sh('ip', 'link'), /berth/);
+  await host.ok('start', 'last');
+  await ready('last');
+  assert.match(askFrom(here, '127.0.0.1', 8080), /^last sees/);
+});
+
+test('a hundred joins and leaves leave nothing behind', async () => {
+  await host.ok('network', 'create', 'revolving');
+  await serve('dizzy', 'container');
+  for (let round = 0; round < 100; round++) {
+    await host.ok('network', 'connect', 'revolving', 'dizzy');
+    await host.ok('network', 'disconnect', 'revolving', 'dizzy');
+  }
+  assert.equal((await findInterfaces()).length, 1);
+  await host.ok('network', 'rm', 'revolving');
+  assert.doesNotMatch(sh('ip', 'link'), /berth-/);
+  assert.doesNotMatch(sh('nft', 'list', 'ruleset'), /10\.208\.(1[6-9]|[2-9]\d)\./);
+});
 
 for (const isolation of ISOLATIONS)
   describe(`networks of isolation ${isolation}`, () => {
@@ -239,12 +271,7 @@ for (const isolation of ISOLATIONS)
     test('a bridge and rules that somebody took away come back with the next start', async () => {
       await serve('patient', isolation, '-p', '8080:80');
       sh('nft', 'flush', 'ruleset');
-      sh(
-        'ip',
-        'link',
-        'del',
-        `berth-${(await host.ok('network', 'inspect', '-f', '{{.Id}}', 'bridge')).slice(0, 8)}`,
-      );
+      sh('ip', 'link', 'del', 'berth0');
       assert.equal(askFrom(here, '127.0.0.1', 8080), 'nothing');
       await serve('healer', isolation);
       assert.match(await ask('healer', 'patient'), /^patient sees/);

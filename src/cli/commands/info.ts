@@ -1,6 +1,6 @@
 // `berth info`: show the daemon, its host and what each isolation can do.
 
-import type { ProbesAnswer } from '../../sdk/types.ts';
+import type { Finding, ProbesAnswer } from '../../sdk/types.ts';
 import { defineCommand } from '../command.ts';
 import { renderOne } from '../format/list.ts';
 import { binarySize } from '../format/units.ts';
@@ -13,14 +13,24 @@ export const command = defineCommand({
   examples: [['info', 'also says what keeps virtual machines from being quick, and the remedy']],
   run: async (context, { flags }) => {
     const { system } = await context.client();
-    const [info, probes] = await Promise.all([system.info(), system.probes()]);
-    const all = { ...info, Isolations: probes };
-    await context.out.line(flags.format === undefined ? text(info, probes) : renderOne(all, flags.format));
+    const [info, probes, networks] = await Promise.all([
+      system.info(),
+      system.probes(),
+      system.networkFindings(),
+    ]);
+    const all = { ...info, Isolations: probes, Networks: networks };
+    await context.out.line(
+      flags.format === undefined ? text(info, probes, networks) : renderOne(all, flags.format),
+    );
     return 0;
   },
 });
 
-function text(info: Readonly<Record<string, unknown>>, probes: ProbesAnswer): string {
+function text(
+  info: Readonly<Record<string, unknown>>,
+  probes: ProbesAnswer,
+  networks: readonly Finding[],
+): string {
   const lines = [
     `Server Version: ${info['ServerVersion']}`,
     `Workloads: ${info['Containers']}`,
@@ -36,6 +46,7 @@ function text(info: Readonly<Record<string, unknown>>, probes: ProbesAnswer): st
     `Memory: ${binarySize(Number(info['MemTotal'] ?? 0))}`,
     `Cgroup Driver: ${info['CgroupDriver']} (version ${info['CgroupVersion']})`,
     ...isolationLines(probes),
+    ...(networks.length === 0 ? [] : ['Networks beside other firewalls:', ...networks.flatMap(findingLines)]),
   ];
   return lines.filter((line) => !line.endsWith(' undefined')).join('\n');
 }
@@ -44,9 +55,13 @@ function isolationLines(probes: ProbesAnswer): string[] {
   return Object.entries(probes).flatMap(([name, isolation]) => [
     `Isolation ${name}: ${isolation.usable ? 'usable' : 'NOT usable'}`,
     ...Object.entries(isolation.facts).map(([key, fact]) => ` ${key}: ${fact}`),
-    ...isolation.probes.flatMap(({ name: probe, ok, detail, remedy }) => [
-      ` [${ok ? 'ok' : '!!'}] ${probe}: ${detail}`,
-      ...(ok || remedy === undefined ? [] : [`      remedy: ${remedy}`]),
-    ]),
+    ...isolation.probes.flatMap(findingLines),
   ]);
+}
+
+function findingLines({ name, ok, detail, remedy }: Finding): string[] {
+  return [
+    ` [${ok ? 'ok' : '!!'}] ${name}: ${detail}`,
+    ...(ok || remedy === undefined ? [] : [`      remedy: ${remedy}`]),
+  ];
 }

@@ -5,7 +5,7 @@ import { type CompareRequest, compareRequestProblem } from '../../wire/compare.t
 import { FieldError } from '../../wire/index.ts';
 import { readJson } from '../http/body.ts';
 import type { Call } from '../http/call.ts';
-import { beginStream, sendJson } from '../http/respond.ts';
+import { beginStream, sendEmpty, sendJson } from '../http/respond.ts';
 import type { Route } from '../http/router.ts';
 import type { Services } from './services.ts';
 
@@ -15,6 +15,19 @@ export function berthRoutes(services: Services): readonly Route[] {
       method: 'GET',
       path: '/berth/v1/probes',
       handle: async (call) => sendJson(call, await services.engine.probes()),
+    },
+    {
+      method: 'GET',
+      path: '/berth/v1/host/networks',
+      handle: async (call) => sendJson(call, await services.engine.networkHost.findings()),
+    },
+    {
+      method: 'DELETE',
+      path: '/berth/v1/host/networks',
+      handle: async (call) => {
+        await services.engine.networkHost.uninstall();
+        sendEmpty(call);
+      },
     },
     { method: 'POST', path: '/berth/v1/compare', handle: (call) => compare(services, call) },
   ];
