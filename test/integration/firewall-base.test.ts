@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { watchTables } from '../../src/network/firewall/index.ts';
 import { FirewallLab, NETWORK, OTHER, workloadOf } from '../fixtures/firewall-lab.ts';
 import { type Host, sh } from '../fixtures/network-lab.ts';
 
@@ -156,6 +157,21 @@ describe('tables', () => {
     await lab.firewall.setWorkload({ ...far, name: 'again' });
     assert.equal(await webHost.ask('10.208.16.4', 80), 'refused');
     assert.equal(await webHost.ask('198.51.100.2', 80), 'as 198.51.100.1');
+  });
+
+  it('come back by themselves when who watches them is told', async () => {
+    let healed = () => {};
+    const whole = new Promise<void>((resolve) => {
+      healed = resolve;
+    });
+    const watch = watchTables('berth', () => void lab.firewall.heal().then(healed));
+    // Whether it listens by now cannot be seen: it is told until it has heard.
+    const flush = setInterval(() => sh('nft', 'flush', 'ruleset'), 100);
+    await whole.finally(() => clearInterval(flush));
+    await lab.firewall.heal();
+    watch.close();
+    assert.match(sh('nft', 'list', 'tables'), /inet berth\ntable bridge berth/);
+    assert.equal(await webHost.ask('10.208.16.4', 80), 'refused');
   });
 
   it('take a long transaction as a whole or not at all', async () => {

@@ -1,5 +1,6 @@
 // The tables of one daemon, kept true to the networks and workloads that it says there are.
 
+import { randomBytes } from 'node:crypto';
 import type { Nft } from '../../host/index.ts';
 import { Admissions, admissionOf, formatAdmissions } from './admissions.ts';
 import { countersOf, type EndpointCounters } from './counters.ts';
@@ -11,6 +12,8 @@ import { legacyOf, readRows } from './snapshot.ts';
 import { changesBetween, NO_STATE, nextState, policiesOf, type State } from './state.ts';
 import type { FirewallNetwork, FirewallWorkload, NameQuestion, ResolvedAddress } from './types.ts';
 
+const FAMILIES = ['inet', 'bridge'] as const;
+
 /**
  * Each method resolves when its change is in force; changes come in the order of the calls, each a transaction. When
  * the tables are not what they were left as (somebody flushed them), they are made anew as a whole.
@@ -20,6 +23,8 @@ export class Firewall {
   readonly #table: string;
   readonly #admissions = new Admissions();
   #state = NO_STATE;
+  /** A set that is in the tables as long as they are those that we made. */
+  #seal: string | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(nft: Nft, table: string) {
@@ -36,6 +41,13 @@ export class Firewall {
       const { admissions, watched, counted } = legacyOf(await readRows(this.#nft, this.#table));
       this.#admissions.add(admissions);
       await this.#replace(nextState({ ...NO_STATE, watched }, byId(networks), byId(workloads)), counted);
+    });
+  }
+
+  /** Makes the tables anew if they are not those that were left: for who noticed that somebody removed them. */
+  async heal(): Promise<void> {
+    await this.#inTurn(async () => {
+      if (!(await this.#isWhole())) await this.#replace(this.#state);
     });
   }
 
@@ -108,7 +120,20 @@ export class Firewall {
     await this.#inTurn(async () => {
       await this.#nft.apply(formatRemoval(this.#table));
       this.#state = NO_STATE;
+      this.#seal = undefined;
     });
+  }
+
+  async #isWhole(): Promise<boolean> {
+    if (this.#seal === undefined) return true;
+    try {
+      // One by one: nft 1.0.6 looks all of a line up in the family of its first command.
+      for (const family of FAMILIES)
+        await this.#nft.apply([`list set ${family} ${this.#table} ${this.#seal}`]);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   async #change(next: (state: State) => State, more: readonly string[] = []): Promise<void> {
@@ -127,11 +152,14 @@ export class Firewall {
 
   async #replace(state: State, counted: Counted = new Map()): Promise<void> {
     const sets = new Set([...state.declared.values()].flatMap((declaration) => [...declaration.sets.keys()]));
+    const seal = `seal_${randomBytes(6).toString('hex')}`;
     await this.#nft.apply([
       ...formatRuleset(this.#table),
+      ...FAMILIES.map((family) => `add set ${family} ${this.#table} ${seal} { type ifname; }`),
       ...formatChanges(this.#table, changesBetween(NO_STATE, state), counted),
       ...formatAdmissions(this.#table, this.#admissions.current(sets)),
     ]);
+    this.#seal = seal;
     this.#state = state;
   }
 
