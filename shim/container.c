@@ -40,6 +40,8 @@ static int option(const char *name, const char *value)
     else if (!strcmp(name, "cgroup") && container.cgroup_count < MAX_CGROUPS)
         container.cgroups[container.cgroup_count++] = value;
     else if (!strcmp(name, "oom-file")) container.oom_file = value;
+    else if (!strcmp(name, "shared") && container.shared_count < MAX_SHARED)
+        container.shared[container.shared_count++] = value;
     else if (!strcmp(name, "layer-image")) container.layer_image = value;
     else if (!strcmp(name, "cover")) container.cover = value;
     else return -1;

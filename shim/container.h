@@ -6,6 +6,7 @@
 
 #define MAX_LAYERS 512
 #define MAX_CGROUPS 32
+#define MAX_SHARED 64
 
 struct container {
     /* The OCI runtime: its name, the file to execute, the folder of its state. */
@@ -20,6 +21,9 @@ struct container {
     const char *oom_file;
     /* A hybrid host's unified hierarchy, to be hidden from the runtime, or NULL. */
     const char *cover;
+    /* What is bound so that mounts made in it reach the host: found at run/shared.NUMBER. */
+    const char *shared[MAX_SHARED];
+    size_t shared_count;
     /* The image file of a writable layer that has a size limit, or NULL. */
     const char *layer_image;
     /* Nothing in the writable layer need survive: skip all syncing. */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "container.h"
@@ -19,6 +20,44 @@ static const char *failed(const char *what)
 {
     snprintf(problem, sizeof problem, "%s: %s", what, strerror(errno));
     return problem;
+}
+
+#ifndef SYS_open_tree
+#define SYS_open_tree 428
+#define SYS_move_mount 429
+#endif
+#define OPEN_TREE_CLONE 1
+#define MOVE_MOUNT_F_EMPTY_PATH 4
+#ifndef AT_RECURSIVE
+#define AT_RECURSIVE 0x8000
+#endif
+
+static int shared[MAX_SHARED];
+
+/* Copies that stay peers of the host's mounts, which is over for all that is in our namespace when it becomes slave. */
+static const char *take_shared(void)
+{
+    for (size_t i = 0; i < container.shared_count; i++) {
+        unsigned flags = OPEN_TREE_CLONE | AT_RECURSIVE | O_CLOEXEC;
+        shared[i] = (int)syscall(SYS_open_tree, AT_FDCWD, container.shared[i], flags);
+        if (shared[i] < 0) return failed(container.shared[i]);
+    }
+    return NULL;
+}
+
+static const char *place_shared(void)
+{
+    char target[64];
+    struct stat info;
+    for (size_t i = 0; i < container.shared_count; i++) {
+        snprintf(target, sizeof target, "run/shared.%zu", i);
+        if (fstat(shared[i], &info) < 0) return failed(container.shared[i]);
+        int made = S_ISDIR(info.st_mode) ? mkdir(target, 0755) : mknod(target, S_IFREG | 0644, 0);
+        if (made < 0 || syscall(SYS_move_mount, shared[i], "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+            return failed(container.shared[i]);
+        close(shared[i]);
+    }
+    return NULL;
 }
 
 static int own_namespace(void)
@@ -102,8 +141,11 @@ static int mount_rootfs(const char *where)
 const char *mounts_prepare(void)
 {
     if (make_folders() < 0) return failed("cannot make the instance's folders");
+    const char *broken = take_shared();
+    if (broken) return broken;
     if (own_namespace() < 0) return failed("cannot make a mount namespace");
     if (mount_run() < 0) return failed("cannot mount the supervisor's folder");
+    if ((broken = place_shared())) return broken;
     const char *where = mount_layer();
     if (!where) return failed("cannot mount the writable layer");
     forget_volatile(where);

@@ -94,8 +94,17 @@ type Bind = Extract<MountSpec, { type: 'bind' }>;
 
 const isPart = ({ image, subpath }: Bind) => image !== undefined || subpath !== undefined;
 
+/** Binds from which mounts are to reach the host: the shim takes them before it leaves the host's mounts. */
+export function sharedBinds(spec: InstanceSpec): Bind[] {
+  return spec.mounts.filter(
+    (entry) => entry.type === 'bind' && entry.propagation.endsWith('shared'),
+  ) as Bind[];
+}
+
 /** The path that is to be bound. */
 export function bindSource(spec: InstanceSpec, entry: Bind): string {
+  const shared = sharedBinds(spec).indexOf(entry);
+  if (shared >= 0) return `${spec.dir}/run/shared.${shared}`;
   return isPart(entry) ? `${spec.dir}/run/source.${spec.mounts.indexOf(entry)}` : entry.source;
 }
 

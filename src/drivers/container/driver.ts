@@ -20,6 +20,7 @@ import { devicesOf } from './devices.ts';
 import { ContainerInstance } from './instance.ts';
 import { makeLayerImage } from './layer-image.ts';
 import { probeRuntimes, type RuntimeProbe } from './probe.ts';
+import { checkPropagation } from './propagation.ts';
 import { defaultSeccomp } from './seccomp.ts';
 import { SeccompCache } from './seccomp-cache.ts';
 import { seccompOf } from './supervisor.ts';
@@ -107,6 +108,7 @@ export class ContainerDriver implements Driver {
 
   async create(spec: InstanceSpec): Promise<Instance> {
     this.#check(spec);
+    await checkPropagation(spec);
     await makeLayerImage(spec, this.#options.shimPath);
     const instance = new ContainerInstance(spec, this.#context);
     this.#instances.add(instance);

@@ -5,6 +5,7 @@ import type { InstanceSpec } from '../../core/index.ts';
 import { ShimClient } from '../../guest/index.ts';
 import { type CgroupHost, cgroupFolder, cgroupHost } from '../../host/cgroup.ts';
 import { spawnDetached } from '../../host/process.ts';
+import { sharedBinds } from './config-mounts.ts';
 import { LAYER_IMAGE } from './layer-image.ts';
 
 export interface ShimCommand {
@@ -32,6 +33,7 @@ export function shimArguments({ spec, runtimePath, cgroups }: ShimCommand): stri
       : [`--oom-file=${join(memory, cgroups.version === 1 ? 'memory.oom_control' : 'memory.events')}`]),
     ...(hybrid ? [`--cover=${cgroups.unified}`] : []),
     ...(spec.network === 'private' ? ['--network'] : []),
+    ...sharedBinds(spec).map(({ source }) => `--shared=${source}`),
     ...(spec.writableBytes === undefined ? [] : [`--layer-image=${LAYER_IMAGE}`]),
     ...(spec.ephemeral ? ['--ephemeral'] : []),
     ...(spec.process.tty ? ['--tty'] : []),
