@@ -80,6 +80,8 @@ void network_load(void);
 int network_plug(const char *text, struct failure *failure);
 /* One that is not there is no failure. */
 int network_unplug(const char *name, struct failure *failure);
+/* Plugs one in and out again, if there is one: the first time takes an emulated processor the longest. */
+void network_rehearse(void);
 /* Those of the `nic` fields are there, and no other. */
 int network_configure(const struct fields *fields, struct failure *failure);
 

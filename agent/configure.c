@@ -52,6 +52,7 @@ int configure_ahead(const struct fields *fields, struct failure *failure)
     configure_clock(fields);
     add_entropy(fields_get(fields, "entropy"));
     if (storage_open(failure) < 0) return -1;
+    network_rehearse();
     return process_rehearse(failure);
 }
 
