@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { errorMessage } from '../core/index.ts';
 import { Nft } from '../host/index.ts';
 import { Firewall, OtherFirewalls } from './firewall/index.ts';
 import { hostResolvers, NameServer } from './names/index.ts';
@@ -29,6 +30,8 @@ export async function openNetworking({ root, log }: OpenNetworkingOptions): Prom
     taken: () => routedSubnets(new Set(store.list().map(({ bridge }) => bridge))),
     log,
   });
+  // It is there for everyone who looks; without the tools it is made when it is wanted, and says then what is missing.
+  await store.default().catch((error: unknown) => log(`network bridge: ${errorMessage(error)}`));
   const nft = new Nft();
   const table = tableName(root);
   const firewall = new Firewall(nft, table);

@@ -144,12 +144,6 @@ const FAULTS: readonly Fault[] = [
     message: /port 80\/sctp cannot be published: protocols are tcp and udp/,
   },
   {
-    title: 'a port that is none',
-    call: withHost({ PortBindings: { '80/tcp': [{ HostPort: '80000' }] } }),
-    status: 400,
-    message: /80000 is no port/,
-  },
-  {
     title: 'a policy that cannot be read',
     call: [
       'POST',
@@ -158,16 +152,6 @@ const FAULTS: readonly Fault[] = [
     ],
     status: 400,
     message: /policy rule 1, "allow all"/,
-  },
-  {
-    title: 'a network rate that is none',
-    call: [
-      'POST',
-      '/containers/create',
-      { body: { Image: 'busybox', Labels: { 'berth.network-rate': 'fast' } } },
-    ],
-    status: 400,
-    message: /invalid network rate "fast"/,
   },
   {
     title: 'a network that is not there',

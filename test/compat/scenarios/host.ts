@@ -98,16 +98,32 @@ export const hostScenarios: readonly Scenario[] = [
     },
   },
   {
-    title: 'the networks none and host exist, and making others is refused with the reason',
+    title: 'networks are made, listed, described, removed and pruned',
     area: 'networks',
-    covers: 'network ls, inspect; create refused',
+    covers: 'network create, ls, inspect, rm, prune',
     once: true,
-    run: async ({ docker }) => {
+    run: async ({ docker, name }) => {
+      const [own, other] = [name('net'), name('other')];
+      const flags = ['--subnet', '10.201.0.0/24', '--gateway', '10.201.0.9', '--label', 'a=b'];
+      assert.match(expectOk(await docker(['network', 'create', ...flags, own])), /^[0-9a-f]{64}$/);
       const names = expectOk(await docker(['network', 'ls', '--format', '{{.Name}} {{.Driver}}']));
-      assert.deepEqual(lines(names).toSorted(), ['host host', 'none null']);
+      for (const line of ['host host', 'none null', 'bridge bridge', `${own} bridge`])
+        assert.ok(lines(names).includes(line), names);
       assert.equal(expectOk(await docker(['network', 'inspect', '-f', '{{.Driver}}', 'none'])), 'null');
-      assert.match((await docker(['network', 'create', 'other'])).stderr, /cannot be made or joined/);
-      assert.match((await docker(['network', 'inspect', 'other'])).stderr, /other not found|network: other/i);
+      const config = '{{range .IPAM.Config}}{{.Subnet}} {{.Gateway}}{{end}}';
+      assert.equal(
+        expectOk(await docker(['network', 'inspect', '-f', config, own])),
+        '10.201.0.0/24 10.201.0.9',
+      );
+      assert.equal(expectOk(await docker(['network', 'ls', '-q', '--filter', 'label=a=b'])).length, 12);
+      assert.match((await docker(['network', 'create', ...flags, other])).stderr, /overlaps/);
+      assert.match((await docker(['network', 'inspect', other])).stderr, /not found|No such network/i);
+      assert.equal(expectOk(await docker(['network', 'rm', own])), own);
+      expectOk(await docker(['network', 'create', other]));
+      assert.match(
+        expectOk(await docker(['network', 'prune', '-f', '--filter', 'label!=a'])),
+        new RegExp(other),
+      );
     },
   },
   {

@@ -181,6 +181,39 @@ export const insideScenarios: readonly Scenario[] = [
     },
   },
   {
+    title: 'a workload is on networks, found by name there, and reached by a published port',
+    area: 'networks',
+    covers: 'run --network, --network-alias, --ip, -p; network connect, disconnect; port, inspect, ps',
+    run: async ({ docker, name, run, isolation }) => {
+      const [net, second, box] = [name('net'), name('second'), name('box')];
+      const third = isolation === 'vm' ? 205 : 204;
+      expectOk(await docker(['network', 'create', '--subnet', `10.${third}.0.0/24`, net]));
+      expectOk(await docker(['network', 'create', second]));
+      const flags = ['--network', net, '--network-alias', 'web', '--ip', `10.${third}.0.7`, '-p', '80'];
+      expectOk(await run(['-d', '--name', box, ...flags, 'busybox', 'httpd', '-f', '-h', '/bin']));
+      const address = `{{(index .NetworkSettings.Networks "${net}").IPAddress}}`;
+      assert.equal(expectOk(await docker(['inspect', '-f', address, box])), `10.${third}.0.7`);
+      assert.match(expectOk(await docker(['port', box, '80'])), /^127\.0\.0\.1:\d+$/);
+      assert.match(expectOk(await docker(['ps', '--filter', `name=${box}`])), /127\.0\.0\.1:\d+->80\/tcp/);
+      const ask = [
+        '--network',
+        net,
+        'busybox',
+        'sh',
+        '-c',
+        'until wget -qO- http://web/busybox | head -c 4; do :; done',
+      ];
+      assert.match(expectOk(await run(['--rm', ...ask])), /ELF/);
+      expectOk(await docker(['network', 'connect', second, box]));
+      assert.match(expectOk(await docker(['exec', box, 'ip', 'addr'])), /eth1/);
+      expectOk(await docker(['network', 'disconnect', second, box]));
+      assert.doesNotMatch(expectOk(await docker(['exec', box, 'ip', 'addr'])), /eth1/);
+      assert.match((await docker(['network', 'rm', net])).stderr, /has active endpoints/);
+      expectOk(await docker(['rm', '-f', box]));
+      expectOk(await docker(['network', 'rm', net, second]));
+    },
+  },
+  {
     title: 'what cannot be is refused by name, and port lists nothing',
     area: 'errors',
     covers: 'unknown names, bad signals, double starts, port',
