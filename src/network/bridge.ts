@@ -9,6 +9,8 @@ import { familyOf } from './address.ts';
 /** Of this process's network namespace, which /sys may not be about. */
 const INTERFACES = '/proc/sys/net/ipv4/conf';
 
+const LINK_LOCAL = 'fe80::1/64';
+
 export function interfaceExists(name: string): boolean {
   return existsSync(`${INTERFACES}/${name}`);
 }
@@ -26,7 +28,12 @@ export async function raiseBridge(network: Network, mtu: number, ports: readonly
       address: `${gateway}/${subnet.split('/')[1]}`,
       more: familyOf(gateway) === 6 ? 'nodad' : '',
     }));
+    // One that the kernel gives itself is of no use for seconds, and without one it asks no IPv6 neighbour.
+    const linkLocal = subnets.some(({ gateway }) => familyOf(gateway) === 6)
+      ? [`link set ${bridge} addrgenmode none`, `addr replace ${LINK_LOCAL} dev ${bridge} nodad`]
+      : [];
     await ip([
+      ...linkLocal,
       ...gateways.map(({ address, more }) => `addr replace ${address} dev ${bridge} ${more}`),
       `link set ${bridge} up`,
     ]);

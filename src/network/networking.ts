@@ -26,6 +26,7 @@ import {
   type OtherFirewalls,
   type Policy,
   parsePolicy,
+  type TableWatch,
 } from './firewall/index.ts';
 import type { Member } from './member.ts';
 import type { NameServer, NameSource } from './names/index.ts';
@@ -64,6 +65,9 @@ export class Networking {
   readonly #open = new Map<string, Member>();
   readonly #ports = new PortBook();
   readonly #raised = new Map<string, Raised>();
+  /** Until then networks are not told to the firewall one by one: what an earlier daemon left in it is taken over as a whole. */
+  #restored = true;
+  #watch: TableWatch | undefined;
   /** As the firewall was told, by id. */
   readonly #networks = new Map<string, FirewallNetwork>();
 
@@ -78,6 +82,7 @@ export class Networking {
 
   /** After a daemon's start: all that the running workloads need is there again, and nothing else. */
   async restore(members: readonly Member[]): Promise<void> {
+    this.#restored = false;
     for (const member of members) {
       this.#open.set(member.id, member);
       for (const port of member.published) this.#ports.hold(member, port);
@@ -92,6 +97,7 @@ export class Networking {
       }),
     );
     const all = [...this.#open.values()].map((member) => toFirewall(member, this.store));
+    this.#restored = true;
     await this.#firewall.rebuild([...this.#networks.values()], all);
   }
 
@@ -218,7 +224,8 @@ export class Networking {
       ...policyOf(network),
     };
     this.#networks.set(network.id, firewall);
-    await this.#firewall.setNetwork(firewall);
+    if (this.#restored) await this.#firewall.setNetwork(firewall);
+    this.#watch ??= this.#firewall.watch((error) => this.#log(errorMessage(error)));
     return mtu;
   }
 
@@ -298,6 +305,7 @@ export class Networking {
 
   /** Workloads live on; names are not resolved until the next daemon is there. */
   async close(): Promise<void> {
+    this.#watch?.close();
     await this.#names.close();
     await this.#nft.close();
   }

@@ -11,6 +11,7 @@ import { formatRemoval, formatRuleset } from './ruleset.ts';
 import { legacyOf, readRows } from './snapshot.ts';
 import { changesBetween, NO_STATE, nextState, policiesOf, type State } from './state.ts';
 import type { FirewallNetwork, FirewallWorkload, NameQuestion, ResolvedAddress } from './types.ts';
+import { type TableWatch, watchTables } from './watch.ts';
 
 const FAMILIES = ['inet', 'bridge'] as const;
 
@@ -44,7 +45,12 @@ export class Firewall {
     });
   }
 
-  /** Makes the tables anew if they are not those that were left: for who noticed that somebody removed them. */
+  /** From now on the tables are made anew when somebody removes them; `failed` is told why they could not be. */
+  watch(failed: (error: unknown) => void): TableWatch {
+    return watchTables(this.#table, () => void this.heal().catch(failed));
+  }
+
+  /** Makes the tables anew if they are not those that were left. */
   async heal(): Promise<void> {
     await this.#inTurn(async () => {
       if (!(await this.#isWhole())) await this.#replace(this.#state);
@@ -139,6 +145,8 @@ export class Firewall {
   async #change(next: (state: State) => State, more: readonly string[] = []): Promise<void> {
     await this.#inTurn(async () => {
       const state = next(this.#state);
+      // What another daemon left is not known, so nothing can be added to it.
+      if (this.#seal === undefined) return await this.#replace(state);
       const commands = formatChanges(this.#table, changesBetween(this.#state, state));
       try {
         await this.#nft.apply([...commands, ...more]);

@@ -9,4 +9,4 @@ export * from './policy.ts';
 export * from './policy-text.ts';
 export type { Traffic } from './snapshot.ts';
 export * from './types.ts';
-export { type TableWatch, watchTables } from './watch.ts';
+export type { TableWatch } from './watch.ts';
