@@ -25,7 +25,7 @@ export interface EndpointSpec {
 /** The network of one run. */
 export interface RunNetwork {
   readonly endpoints: readonly EndpointSpec[];
-  /** For resolv.conf, where the workload names none of its own. */
+  /** For resolv.conf. They ask the workload's own servers, if it names any, about what they do not know. */
   readonly nameservers: readonly string[];
   readonly searches: readonly string[];
   /** Lines of /etc/hosts beside those of localhost and of the workload's own extra hosts: "10.208.0.2 web". */

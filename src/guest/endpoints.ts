@@ -25,13 +25,14 @@ export function networkFields(network: RunNetwork | undefined) {
 }
 
 /**
- * The text of resolv.conf: the workload's own servers if it names any, or else those of its networks. With these, names
- * without a dot are asked for as they are first: else the names of workloads would be told to the servers of the
- * search domains, and might be answered there.
+ * The text of resolv.conf: the servers of its networks, which ask the workload's own if it names any; those themselves
+ * where there is no network, or where they are inside. Names without a dot are asked for as they are first: else the
+ * names of workloads would be told to the servers of the search domains, and might be answered there.
  */
 export function resolvConf(dns: readonly string[], network: RunNetwork | undefined): string {
-  const servers = dns.length > 0 ? dns : (network?.nameservers ?? []);
-  const searches = dns.length > 0 ? [] : (network?.searches ?? []);
+  const { nameservers, searches } = network ?? { nameservers: [], searches: [] };
+  const isInside = dns.some((server) => server.startsWith('127.') || server === '::1');
+  const servers = nameservers.length === 0 || isInside ? dns : nameservers;
   const lines = [
     ...(searches.length === 0 ? [] : [`search ${searches.join(' ')}`]),
     ...servers.map((server) => `nameserver ${server}`),

@@ -11,4 +11,6 @@ export interface Member {
   readonly published: readonly PublishedPort[];
   readonly rate?: NetworkRate;
   readonly policy?: string;
+  /** Addresses of servers that it asks about names outside, instead of the host's. */
+  readonly dns?: readonly string[];
 }

@@ -29,7 +29,7 @@ import {
   type TableWatch,
 } from './firewall/index.ts';
 import type { Member } from './member.ts';
-import type { NameServer, NameSource } from './names/index.ts';
+import type { NameServer } from './names/index.ts';
 import { OpenNames } from './open-names.ts';
 import { PortBook } from './ports.ts';
 import type { NetworkStore } from './store.ts';
@@ -42,7 +42,7 @@ export interface NetworkingOptions {
   /** Closed with the rest. */
   readonly nft: Nft;
   /** Made with what it is to ask for names. */
-  readonly names: (source: NameSource) => NameServer;
+  readonly names: (source: OpenNames) => NameServer;
   readonly log: (line: string) => void;
 }
 

@@ -16,14 +16,21 @@ export class OpenNames implements NameSource {
     this.#store = store;
   }
 
+  #find({ networkId, client }: Asker): Member | undefined {
+    const asks = ({ networkId: own, ipv4, ipv6 }: Endpoint) =>
+      own === networkId && (ipv4 === client || ipv6 === client);
+    return [...this.#open.values()].find(({ endpoints }) => endpoints.some(asks));
+  }
+
   /** The networks of who asks: at least the one that the question came from. */
-  #networksOf({ networkId, client }: Asker): ReadonlySet<string> {
-    for (const { endpoints } of this.#open.values()) {
-      const asks = ({ networkId: own, ipv4, ipv6 }: Endpoint) =>
-        own === networkId && (ipv4 === client || ipv6 === client);
-      if (endpoints.some(asks)) return new Set(endpoints.map((endpoint) => endpoint.networkId));
-    }
-    return new Set([networkId]);
+  #networksOf(asker: Asker): ReadonlySet<string> {
+    const endpoints = this.#find(asker)?.endpoints ?? [asker];
+    return new Set(endpoints.map(({ networkId }) => networkId));
+  }
+
+  /** Servers of who asks, for names outside; undefined: those of the host. */
+  serversOf(asker: Asker): readonly string[] | undefined {
+    return this.#find(asker)?.dns;
   }
 
   *#on(networks: ReadonlySet<string>): Generator<{ names: readonly string[]; addresses: readonly string[] }> {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { errorMessage } from '../core/index.ts';
 import { Nft } from '../host/index.ts';
 import { Firewall, OtherFirewalls } from './firewall/index.ts';
-import { hostResolvers, NameServer } from './names/index.ts';
+import { hostResolvers, NameServer, upstreamAt } from './names/index.ts';
 import { Networking } from './networking.ts';
 import { NetworkStore } from './store.ts';
 import { routedSubnets } from './uplink.ts';
@@ -34,6 +34,7 @@ export async function openNetworking({ root, log }: OpenNetworkingOptions): Prom
   await store.default().catch((error: unknown) => log(`network bridge: ${errorMessage(error)}`));
   const nft = new Nft();
   const table = tableName(root);
+  const resolvers = hostResolvers();
   const firewall = new Firewall(nft, table);
   return new Networking({
     store,
@@ -44,7 +45,8 @@ export async function openNetworking({ root, log }: OpenNetworkingOptions): Prom
     names: (source) =>
       new NameServer({
         source,
-        upstreams: hostResolvers(),
+        log,
+        upstreams: (query) => source.serversOf(query)?.map(upstreamAt) ?? resolvers(),
         forwards: (query) => firewall.forwards(query),
         admit: (query, addresses) => firewall.admit(query, addresses),
       }),

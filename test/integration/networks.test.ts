@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { CliHost } from '../fixtures/cli.ts';
+import { a, startUpstream } from '../fixtures/dns.ts';
 import { findInterfaces } from '../fixtures/engine-leaks.ts';
 import { assertOwnNamespace, Host, plugOutside, sh } from '../fixtures/network-lab.ts';
 
@@ -133,6 +134,15 @@ test('a hundred joins and leaves leave nothing behind', async () => {
 
 for (const isolation of ISOLATIONS)
   describe(`networks of isolation ${isolation}`, () => {
+    test('servers of its own are asked about what is outside, and workloads are found by name all the same', async (t) => {
+      await startUpstream(t, () => ({ records: [a('192.0.2.7')] }), 53, UPLINK);
+      const flags = ['-d', '--name', 'asker', '--isolation', isolation, '--network-alias', 'me'];
+      await host.ok('run', ...flags, '--dns', UPLINK, 'busybox', 'sleep', '1000');
+      const lookUp = (name: string) => host.ok('exec', 'asker', 'nslookup', name);
+      assert.match(await lookUp('example.com'), /Address: 192\.0\.2\.7/);
+      assert.ok((await lookUp('me')).includes(await addressOf('asker')));
+    });
+
     test('workloads reach each other by name, alias and short id, and see who asks', async () => {
       await serve('web', isolation, '--network-alias', 'site');
       const id = (await host.ok('inspect', '-f', '{{.Id}}', 'web')).slice(0, 12);

@@ -175,7 +175,7 @@ describe('mountsOf', () => {
     const shared = filesOf({ ...SPEC, network: 'host' }, { hosts: 'host file\n', resolvConf: 'r\n' });
     assert.deepEqual([shared['hosts'], shared['resolv.conf']], ['host file\n10.0.0.2\tdb\n', 'r\n']);
   });
-  it('tells the names and servers of the run, unless the workload has servers of its own', () => {
+  it('tells the names and servers of the run, which ask the workload’s own servers unless those are inside', () => {
     const run = {
       endpoints: [],
       nameservers: ['10.208.0.1'],
@@ -186,8 +186,11 @@ describe('mountsOf', () => {
     const files = filesOf({ ...SPEC, dns: [] }, none, run);
     assert.match(files['hosts'] ?? '', /\n10\.208\.0\.2 web\n$/);
     assert.equal(files['resolv.conf'], 'search a b\nnameserver 10.208.0.1\noptions ndots:0\n');
-    const own = filesOf({ ...SPEC, dns: ['9.9.9.9'] }, none, run);
-    assert.equal(own['resolv.conf'], 'nameserver 9.9.9.9\n');
+    const own = (dns: string, network?: typeof run) =>
+      filesOf({ ...SPEC, dns: [dns] }, none, network)['resolv.conf'];
+    assert.equal(own('9.9.9.9', run), files['resolv.conf']);
+    assert.match(own('127.0.0.1', run) ?? '', /\nnameserver 127\.0\.0\.1\n/);
+    assert.equal(own('9.9.9.9'), 'nameserver 9.9.9.9\n');
   });
 });
 

@@ -19,6 +19,7 @@ export function memberOf(workload: Workload): Member {
     ...{ id, name, hostname: instance.hostname, labels: config.labels, endpoints, published },
     ...(spec.rate === undefined ? {} : { rate: spec.rate }),
     ...(spec.policy === undefined ? {} : { policy: spec.policy }),
+    ...(spec.dns.length === 0 ? {} : { dns: spec.dns }),
   };
 }
 

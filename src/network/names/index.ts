@@ -4,6 +4,6 @@
 
 export type { AddressRecord } from './admission.ts';
 export type { Asker, NameSource } from './own-names.ts';
-export { hostResolvers, type Upstream } from './resolv-conf.ts';
+export { hostResolvers, type Upstream, upstreamAt } from './resolv-conf.ts';
 export { MAX_TTL_SECONDS, type NameQuery, type NameServerOptions } from './resolver.ts';
 export { NameServer } from './server.ts';

@@ -48,5 +48,9 @@ function read(path: string): string {
 export function parseResolvConf(text: string): readonly Upstream[] {
   const named = [...text.matchAll(/^nameserver[ \t]+(\S+)/gm)].map((match) => match[1] ?? '').filter(isIP);
   const addresses = named.length === 0 ? [LOCAL_RESOLVER] : named.slice(0, MAX_RESOLVERS);
-  return addresses.map((address) => ({ address, port: DNS_PORT }));
+  return addresses.map(upstreamAt);
+}
+
+export function upstreamAt(address: string): Upstream {
+  return { address, port: DNS_PORT };
 }

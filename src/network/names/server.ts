@@ -1,6 +1,6 @@
 // The name service of all networks.
 
-import { BlockList, isIPv6 } from 'node:net';
+import { BlockList, isIP, isIPv6 } from 'node:net';
 import { Listener } from './listener.ts';
 import { type NameQuery, type NameServerOptions, Resolver } from './resolver.ts';
 
@@ -13,9 +13,11 @@ export class NameServer {
   readonly #networks = new Map<string, Map<string, Listener>>();
 
   constructor(options: NameServerOptions) {
-    // A host that asks one of our gateways would make us ask ourselves.
+    // A host that asks one of our gateways would make us ask ourselves; a name in place of an address would be looked up.
     const upstreams = (query: NameQuery) =>
-      options.upstreams(query).filter(({ address, port }) => port !== DNS_PORT || !this.#serves(address));
+      options
+        .upstreams(query)
+        .filter(({ address, port }) => isIP(address) !== 0 && (port !== DNS_PORT || !this.#serves(address)));
     this.#resolver = new Resolver({ ...options, upstreams });
   }
 
