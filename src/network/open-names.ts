@@ -28,6 +28,16 @@ export class OpenNames implements NameSource {
     return new Set(endpoints.map(({ networkId }) => networkId));
   }
 
+  /** As if it had been asked by the network through which who asks reaches what is outside, if there is one. */
+  byWayOut<Question extends Asker>(question: Question): Question {
+    const endpoints = this.#find(question)?.endpoints ?? [];
+    const wayOut = endpoints.find(({ networkId }) => this.#store.find(networkId)?.internal === false);
+    const client = wayOut?.ipv4 ?? wayOut?.ipv6;
+    return wayOut === undefined || client === undefined
+      ? question
+      : { ...question, networkId: wayOut.networkId, client };
+  }
+
   /** Servers of who asks, for names outside; undefined: those of the host. */
   serversOf(asker: Asker): readonly string[] | undefined {
     return this.#find(asker)?.dns;

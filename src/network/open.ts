@@ -47,8 +47,8 @@ export async function openNetworking({ root, log }: OpenNetworkingOptions): Prom
         source,
         log,
         upstreams: (query) => source.serversOf(query)?.map(upstreamAt) ?? resolvers(),
-        forwards: (query) => firewall.forwards(query),
-        admit: (query, addresses) => firewall.admit(query, addresses),
+        forwards: (query) => firewall.forwards(source.byWayOut(query)),
+        admit: (query, addresses) => firewall.admit(source.byWayOut(query), addresses),
       }),
   });
 }

@@ -143,6 +143,17 @@ for (const isolation of ISOLATIONS)
       assert.ok((await lookUp('me')).includes(await addressOf('asker')));
     });
 
+    test('names outside are found as soon as one network leads there, whichever is asked', async (t) => {
+      await startUpstream(t, () => ({ records: [a('192.0.2.7')] }), 53, UPLINK);
+      await host.ok('network', 'create', '--internal', 'inner');
+      const flags = ['-d', '--name', 'asker', '--isolation', isolation, '--network', 'inner'];
+      await host.ok('run', ...flags, '--dns', UPLINK, 'busybox', 'sleep', '1000');
+      const lookUp = () => host.run('exec', 'asker', 'nslookup', 'example.com');
+      assert.match((await lookUp()).stdout, /NXDOMAIN/);
+      await host.ok('network', 'connect', 'bridge', 'asker');
+      assert.match((await lookUp()).stdout, /Address: 192\.0\.2\.7/);
+    });
+
     test('workloads reach each other by name, alias and short id, and see who asks', async () => {
       await serve('web', isolation, '--network-alias', 'site');
       const id = (await host.ok('inspect', '-f', '{{.Id}}', 'web')).slice(0, 12);
