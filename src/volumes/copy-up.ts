@@ -3,19 +3,22 @@
 import { lstat, mkdtemp, readdir, readlink, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ContentDoor, contentPath, type VolumePlace } from './content.ts';
+import { besideContent, type ContentDoor, contentPath, type VolumePlace } from './content.ts';
 
 const MAX_LINKS = 40;
+/** Beside the content: what is being copied. */
+export const STAGE = '.fill';
 
 /**
  * The merge of the layers is done by the kernel, in a mount namespace that dies with the script. Layers come highest
  * first, as links with short names: mount options have to fit in one page. A path that is not its own canonical form
- * is left alone: in the merged tree it leads through a link, which could lead anywhere.
+ * is left alone: in the merged tree it leads through a link, which could lead anywhere. What is copied is moved into the
+ * volume when all of it is there, so that a copy that is cut short fills nothing by half.
  */
 const SCRIPT = `
 set -e
-scratch=$1 path=$2 target=$3
-shift 3
+scratch=$1 path=$2 beside=$3 target=$4
+shift 4
 mount -t tmpfs -o size=2m,mode=700 berth-copy "$scratch"
 cd "$scratch"
 mkdir empty merged
@@ -30,7 +33,15 @@ from="$scratch/merged$path"
 [ -d "$from" ] || exit 0
 [ -z "$(ls -A "$target")" ] || exit 0
 [ "$(readlink -f "$from")" = "$(readlink -f "$scratch")/merged$path" ] || exit 0
-cp -a --reflink=auto "$from/." "$target/" || { find "$target" -mindepth 1 -delete; exit 1; }
+stage="$beside/${STAGE}"
+rm -rf "$stage"
+mkdir "$stage"
+cp -a --reflink=auto "$from/." "$stage/" || { rm -rf "$stage"; exit 1; }
+find "$stage" -mindepth 1 -maxdepth 1 -exec mv -t "$target" -- {} +
+chown --reference="$from" "$target"
+chmod --reference="$from" "$target"
+touch --reference="$from" "$target"
+rmdir "$stage"
 `;
 
 /** True when nothing is in the folder. */
@@ -54,7 +65,7 @@ export async function copyFromImage(
   if (resolved === undefined || resolved === '/') return;
   const scratch = await mkdtemp(join(tmpdir(), 'berth-copy-'));
   try {
-    const args = [scratch, resolved, contentPath(volume), ...[...layers].reverse()];
+    const args = [scratch, resolved, besideContent(volume), contentPath(volume), ...[...layers].reverse()];
     const command = ['unshare', '-m', 'sh', '-c', SCRIPT, 'copy', ...args];
     await door.run(volume, command, signal === undefined ? {} : { signal });
   } finally {

@@ -10,6 +10,7 @@ import { BerthError, errorMessage, isBerthError } from '../core/index.ts';
 import { readIfExists, writeAtomic } from '../host/index.ts';
 import { readArchive } from './backup.ts';
 import { ContentDoor, type VolumePlace } from './content.ts';
+import { STAGE } from './copy-up.ts';
 import { allocatedBytes } from './disk-usage.ts';
 import { repair, replaceContent } from './restore.ts';
 import { checkVolumeSize, IMAGE_NAME, makeVolumeImage } from './sized.ts';
@@ -229,6 +230,7 @@ export class VolumeStore {
       () => false,
     );
     const place = this.#place(name, sized);
+    await rm(join(folder, STAGE), { recursive: true, force: true });
     await mkdir(place.mountpoint, { recursive: true });
     const text = await readIfExists(path);
     try {

@@ -102,6 +102,15 @@ test('a damaged description is set aside and the data stays', async (t) => {
   assert.ok((await readdir(join(root, 'volumes/data'))).includes('volume.json.damaged'));
 });
 
+test('a copy from an image that was cut short is gone at the next opening', async (t) => {
+  const root = await tempRoot(t);
+  await (await openStore(root)).store.create({ name: 'data' });
+  await mkdir(join(root, 'volumes/data/.fill/half'), { recursive: true });
+  const { store } = await openStore(root);
+  assert.deepEqual(await readdir(store.get('data').mountpoint), []);
+  assert.deepEqual((await readdir(join(root, 'volumes/data'))).sort(), ['_data', 'volume.json']);
+});
+
 test('allocated bytes count a hard link once and a hole not at all', async (t) => {
   const root = await tempRoot(t);
   await writeFile(join(root, 'a'), Buffer.alloc(65536, 1));

@@ -17,6 +17,7 @@ import { withoutMountPoints } from './files.ts';
 import { launchError, runtimeMessage } from './launch-error.ts';
 import { shimArguments } from './process.ts';
 import { filterTable } from './processes.ts';
+import { mountOf } from './propagation.ts';
 import { customSeccomp, defaultSeccomp } from './seccomp.ts';
 import { parseHardLimits } from './traits.ts';
 
@@ -371,4 +372,17 @@ describe('shimArguments', () => {
       '--log-max-bytes=1000',
     ]);
   });
+});
+
+const MOUNTINFO = `22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda rw
+30 22 0:40 / /data rw master:5 - tmpfs t rw
+31 22 0:41 / /data2 rw - tmpfs t rw
+32 30 0:42 / /data/deep rw shared:7 master:5 - tmpfs t rw
+`;
+
+it('a path belongs to the innermost mount that holds it', () => {
+  assert.deepEqual(mountOf('/etc', MOUNTINFO), { point: '/', tags: 'shared:1' });
+  assert.deepEqual(mountOf('/data/x', MOUNTINFO), { point: '/data', tags: 'master:5' });
+  assert.deepEqual(mountOf('/data2', MOUNTINFO), { point: '/data2', tags: '' });
+  assert.deepEqual(mountOf('/data/deep/er', MOUNTINFO), { point: '/data/deep', tags: 'shared:7 master:5' });
 });
