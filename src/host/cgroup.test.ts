@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it, type TestContext } from 'node:test';
 import { parseCgroupMounts } from './cgroup.ts';
 import { formerLine, liftedDevices } from './cgroup-devices.ts';
-import { cgroupWrites } from './cgroup-limits.ts';
+import { cgroupWrites, limitCgroup } from './cgroup-limits.ts';
 import { parseBlockIo, parseFlat } from './cgroup-stats.ts';
 import { cpuWeight } from './cgroup-write.ts';
 import { parsePressure, readPressures, toPressures } from './pressure.ts';
@@ -143,5 +146,43 @@ describe('pressure', () => {
       undefined,
     );
     assert.equal(readPressures('/nonexistent'), undefined);
+  });
+});
+
+describe('limitCgroup', () => {
+  /** A group of version 2 as files: what a kernel would make of them is not this test's matter. */
+  async function group(t: TestContext, files: Record<string, string>) {
+    const root = await mkdtemp(join(tmpdir(), 'berth-cgroup-'));
+    t.after(() => rm(root, { recursive: true }));
+    await mkdir(join(root, 'g'));
+    for (const [name, text] of Object.entries(files)) await writeFile(join(root, 'g', name), text);
+    const controllers = new Map(['memory', 'cpu', 'pids'].map((name) => [name, root]));
+    const host = { version: 2 as const, controllers, hierarchies: [root] };
+    return { host, read: (name: string) => readFile(join(root, 'g', name), 'utf8') };
+  }
+
+  it('undoes what it wrote when a later limit is refused', async (t) => {
+    const { host, read } = await group(t, {
+      'memory.max': 'max\n',
+      'memory.current': '5',
+      'pids.max': '7\n',
+    });
+    const wanted = { memoryBytes: 1000, cpusetCpus: '0', pidsLimit: 9 };
+    await assert.rejects(limitCgroup('/g', wanted, host), { code: 'unsupported', message: /cpuset/ });
+    assert.deepEqual([await read('memory.max'), await read('pids.max')], ['max', '7\n']);
+  });
+
+  it('never sets a limit of memory below what is in use', async (t) => {
+    const { host, read } = await group(t, { 'memory.max': 'max\n', 'memory.current': '5000' });
+    await assert.rejects(limitCgroup('/g', { memoryBytes: 1000 }, host), { code: 'conflict' });
+    assert.deepEqual([await read('memory.max'), await read('memory.reclaim')], ['max\n', '4000']);
+  });
+
+  it('resolves to what undoes it', async (t) => {
+    const { host, read } = await group(t, { 'pids.max': '7\n' });
+    const undo = await limitCgroup('/g', { pidsLimit: 9 }, host);
+    assert.equal(await read('pids.max'), '9');
+    await undo();
+    assert.equal(await read('pids.max'), '7');
   });
 });

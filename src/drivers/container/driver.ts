@@ -19,6 +19,7 @@ import type { DriverContext } from './context.ts';
 import { devicesOf } from './devices.ts';
 import { ContainerInstance } from './instance.ts';
 import { makeLayerImage } from './layer-image.ts';
+import { probeLimits } from './limit-probes.ts';
 import { probeRuntimes, type RuntimeProbe } from './probe.ts';
 import { checkPropagation } from './propagation.ts';
 import { defaultSeccomp } from './seccomp.ts';
@@ -57,7 +58,8 @@ export class ContainerDriver implements Driver {
   }
 
   async probe(): Promise<DriverProbe> {
-    return (await this.#runtime()).probe;
+    const { probe } = await this.#runtime();
+    return probe.usable ? { ...probe, probes: [...probe.probes, ...probeLimits()] } : probe;
   }
 
   #runtime(): Promise<RuntimeProbe> {
