@@ -225,8 +225,16 @@ export class Networking {
     };
     this.#networks.set(network.id, firewall);
     if (this.#restored) await this.#firewall.setNetwork(firewall);
-    this.#watch ??= this.#firewall.watch((error) => this.#log(errorMessage(error)));
+    this.#watch ??= this.#watchTables();
     return mtu;
+  }
+
+  #watchTables(): TableWatch {
+    const failed = (error: unknown) => this.#log(errorMessage(error));
+    return this.#firewall.watch(failed, (table) => {
+      const bridges = [...this.#networks.values()].map(({ bridge }) => bridge);
+      this.#others.tableGone(table, bridges).catch(failed);
+    });
   }
 
   /** A workload's places in the networks it asks for, its own until `release`; all or none. */

@@ -45,9 +45,15 @@ export class Firewall {
     });
   }
 
-  /** From now on the tables are made anew when somebody removes them; `failed` is told why they could not be. */
-  watch(failed: (error: unknown) => void): TableWatch {
-    return watchTables(this.#table, () => void this.heal().catch(failed));
+  /**
+   * From now on the tables are made anew when somebody removes them; `failed` is told why they could not be, `others` the
+   * names of other tables that were removed.
+   */
+  watch(failed: (error: unknown) => void, others: (table: string) => void = () => {}): TableWatch {
+    return watchTables((table) => {
+      if (table === this.#table) this.heal().catch(failed);
+      else others(table);
+    });
   }
 
   /** Makes the tables anew if they are not those that were left. */

@@ -7,10 +7,10 @@ export interface TableWatch {
 }
 
 /**
- * Calls `gone` when one or more tables of a name were removed, by whomever. Until `close`, one program runs that waits
- * for the kernel's word; it does not keep this process alive. Without nft nothing is noticed.
+ * Calls `gone` with the name of each table that was removed, by whomever. Until `close`, one program runs that waits for
+ * the kernel's word; it does not keep this process alive. Without nft nothing is noticed.
  */
-export function watchTables(name: string, gone: () => void): TableWatch {
+export function watchTables(gone: (name: string) => void): TableWatch {
   const child: StreamChild = spawnStream('nft', ['monitor', 'destroy', 'tables']);
   child.unref();
   child.exit.catch(() => {});
@@ -20,7 +20,11 @@ export function watchTables(name: string, gone: () => void): TableWatch {
   child.stdout.setEncoding('utf8').on('data', (more: string) => {
     const lines = (text + more).split('\n');
     text = lines.pop() ?? '';
-    if (lines.some((line) => line.startsWith('delete table ') && line.split(' ')[3] === name)) gone();
+    // delete table inet berth
+    const names = lines
+      .filter((line) => line.startsWith('delete table '))
+      .map((line) => line.split(' ')[3] ?? '');
+    for (const name of new Set(names)) gone(name);
   });
   return { close: () => child.kill() };
 }

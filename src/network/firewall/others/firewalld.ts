@@ -9,11 +9,16 @@ import type { NftTable } from './nft-tables.ts';
 const TIMEOUT_MS = 20_000;
 const ZONE = '--zone=trusted';
 
+/** Its table. */
+export const FIREWALLD = 'firewalld';
+
 export function hasFirewalld(tables: readonly NftTable[]): boolean {
-  return tables.some(({ name }) => name === 'firewalld');
+  return tables.some(({ name }) => name === FIREWALLD);
 }
 
+/** Waits for the end of what it is about; nothing when it has ended. */
 export async function addToFirewalld(bridges: readonly string[]): Promise<void> {
+  if (!(await isRunning())) return;
   const known = await trusted();
   for (const bridge of bridges)
     if (!known.includes(bridge)) await firewallCmd(ZONE, `--change-interface=${bridge}`);
@@ -44,6 +49,15 @@ export async function firewalldFinding(bridges: readonly string[]): Promise<Find
       detail: errorMessage(error),
       remedy: 'see whether firewall-cmd --state answers',
     };
+  }
+}
+
+async function isRunning(): Promise<boolean> {
+  try {
+    await firewallCmd('--state');
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -5,7 +5,13 @@
 import type { Nft } from '../../../host/index.ts';
 import { bridgeFilterFinding, leaveBridgesAlone } from './bridge-filter.ts';
 import type { Finding } from './finding.ts';
-import { addToFirewalld, firewalldFinding, hasFirewalld, removeFromFirewalld } from './firewalld.ts';
+import {
+  addToFirewalld,
+  FIREWALLD,
+  firewalldFinding,
+  hasFirewalld,
+  removeFromFirewalld,
+} from './firewalld.ts';
 import { openIptables } from './iptables.ts';
 import { foreignFindings, readTables } from './nft-tables.ts';
 
@@ -28,6 +34,11 @@ export class OtherFirewalls {
     leaveBridgesAlone(iptables);
     for (const table of iptables) await table.makeWay();
     if (hasFirewalld(tables)) await addToFirewalld(bridges);
+  }
+
+  /** A table was removed: firewalld forgets our bridges when it reloads, which begins and ends so. */
+  async tableGone(table: string, bridges: readonly string[]): Promise<void> {
+    if (table.startsWith(FIREWALLD)) await addToFirewalld(bridges);
   }
 
   async leave(bridges: readonly string[]): Promise<void> {
