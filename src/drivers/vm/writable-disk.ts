@@ -9,7 +9,7 @@ export const WRITABLE_BYTES = 8 * 2 ** 30;
 
 /** A file of holes reads as zeros: the tables need no writing, and nothing is left for the guest to initialise. */
 const OPTIONS = [
-  ...['-q', '-F', '-m', '0', '-G', '4096'],
+  ...['-q', '-F', '-b', '4096', '-i', '16384', '-m', '0', '-G', '4096'],
   ...['-E', 'assume_storage_prezeroed=1,nodiscard,packed_meta_blocks=1,num_backup_sb=0'],
 ];
 /** The start that a disk was just taken for comes first. */
