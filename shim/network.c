@@ -137,8 +137,8 @@ static const char *plug(const struct endpoint *endpoint)
         return port_attach(&host, endpoint) < 0 ? port_failure(&host, endpoint) : NULL;
     if (count == MOST_ENDPOINTS) return errno = ENOSPC, host.failed = "have so many", port_failure(&host, endpoint);
     int made = make_pair(endpoint);
-    /* Left by a run that was killed, whose namespace is still being taken down. */
-    if (made < 0 && errno == EEXIST && remove_port(endpoint->port) == 0) made = make_pair(endpoint);
+    /* Of the run before, whose namespace the kernel is still taking down: nobody has waited for that. */
+    if (made < 0 && errno == EEXIST && (remove_port(endpoint->port) == 0 || errno == ENODEV)) made = make_pair(endpoint);
     if (made < 0) return port_failure(&host, endpoint);
     const char *failure = port_attach(&host, endpoint) < 0 ? port_failure(&host, endpoint) : configure_inside(endpoint);
     if (failure) remove_port(endpoint->port);
@@ -231,9 +231,4 @@ int network_operation(struct conn *conn, const char *op, const struct fields *fi
     if (failure) conn_fail(conn, "internal", 0, "%s", failure);
     else conn_opened(conn);
     return 0;
-}
-
-void network_end(void)
-{
-    while (count > 0) remove_port(endpoints[--count].port);
 }

@@ -20,7 +20,5 @@ const char *network_prepare(void);
 const char *network_start(const struct fields *request);
 /* plug and unplug. Answers on the connection. -1: not one of these. */
 int network_operation(struct conn *conn, const char *op, const struct fields *fields);
-/* Takes the ports off the host at once: the next run may want their names. */
-void network_end(void);
 
 #endif

@@ -21,6 +21,9 @@ static struct {
     struct endpoint endpoint;
 } slots[MOST_NICS];
 
+#define NO_TUN "this machine has no network interfaces, as the host had no /dev/net/tun when it was started: load the "\
+               "module tun (modprobe tun) and start it again"
+
 static int count(const struct fields *machine)
 {
     int nics = (int)fields_number(machine, "nics", 0);
@@ -85,6 +88,7 @@ static const char *take_slots(const struct fields *machine, const struct fields 
     int slot = 0;
     memset(slots, 0, sizeof slots);
     for (const char *value; (value = fields_next(request, "endpoint", &cursor)); slot++) {
+        if (!count(machine)) return NO_TUN;
         if (slot == count(machine)) {
             snprintf(text, sizeof text, "a VM can be plugged into at most %d networks", count(machine));
             return text;
@@ -199,6 +203,7 @@ static void plug(struct conn *conn, const struct fields *machine, const char *te
         if (port_attach(&host, &endpoint) == 0) return conn_opened(conn);
         return conn_fail(conn, "internal", 0, "%s", port_failure(&host, &endpoint));
     }
+    if (!count(machine)) return conn_fail(conn, "unavailable", 0, NO_TUN);
     while (slot < count(machine) && slots[slot].used) slot++;
     if (slot == count(machine))
         return conn_fail(conn, "unsupported", 0, "the VM has %d network interfaces, and all are in use: disconnect it "

@@ -191,7 +191,7 @@ export const networkCases: readonly Case[] = [
       await end(other);
       await instance.remove();
       await other.remove();
-      assert.deepEqual(bridge.ports(), []);
+      await bridge.emptied();
     },
   ],
   [
@@ -210,7 +210,7 @@ export const networkCases: readonly Case[] = [
       assert.equal(await ask('10.208.0.2'), 'still here');
       await end(instance);
       await instance.remove();
-      assert.deepEqual(bridge.ports(), []);
+      await bridge.emptied();
     },
   ],
   [

@@ -9,8 +9,9 @@ import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type EndpointSpec, type Instance, isBerthError, type StartOptions } from '../../src/core/index.ts';
+import { createVmDriver } from '../../src/drivers/vm/index.ts';
 import { type Bridge, ip, openBridge } from '../fixtures/bridge.ts';
-import { execToEnd, openVmLab, runToEnd, type VmLab } from '../fixtures/vm.ts';
+import { execToEnd, openVmLab, runToEnd, type VmLab, vmPaths } from '../fixtures/vm.ts';
 
 /** Tells everyone its counter, which goes on for as long as the machine does. */
 const ANSWER = 'echo x >> /tmp/asked; cat /sys/class/net/eth0/address; wc -l < /tmp/asked';
@@ -115,6 +116,21 @@ describe('machines on a network', { timeout: 120_000 }, () => {
     const { stdout } = await execToEnd(vm, ['ls', '/sys/class/net']);
     assert.equal(stdout.trim(), 'eth1\neth2\nlo');
     await end(vm);
+  });
+
+  test('where the host has no taps a machine has a loopback, and a network is refused with the remedy', async () => {
+    const paths = { cacheDir: lab.cacheDir, kvmDevice: join(lab.root, 'no-kvm'), tunDevice: '/no/tun' };
+    const driver = createVmDriver({ ...vmPaths, ...paths });
+    const vm = await driver.create(await lab.spec(['sleep', '1000'], boot('cold')));
+    await assert.rejects(
+      vm.start(on(bridge.endpoint(2))),
+      (error) => isBerthError(error, 'unavailable') && /load the module tun/.test(`${error}`),
+    );
+    await vm.start();
+    assert.equal((await execToEnd(vm, ['ls', '/sys/class/net'])).stdout.trim(), 'lo');
+    await assert.rejects(async () => vm.networking?.plug(bridge.endpoint(2)), /load the module tun/);
+    await end(vm);
+    await driver.close?.();
   });
 
   test('interfaces that are not plugged in are to be seen nowhere on the host', async () => {

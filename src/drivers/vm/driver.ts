@@ -68,6 +68,8 @@ export interface VmDriverOptions {
   /** How much an instance may write; at most, and by default, 8 GiB. */
   readonly writableBytes?: number;
   readonly kvmDevice?: string;
+  /** What taps are opened by; without it machines have no network interfaces. */
+  readonly tunDevice?: string;
   readonly kvmTimeoutMs?: number;
 }
 
@@ -102,6 +104,7 @@ class VmDriver implements Driver {
       virtiofsd: '/usr/lib/qemu/virtiofsd',
       writableBytes: WRITABLE_BYTES,
       kvmDevice: '/dev/kvm',
+      tunDevice: '/dev/net/tun',
       kvmTimeoutMs: 10_000,
       verdictDir: options.cacheDir,
       config: () => DEFAULT_CONFIG,
@@ -148,7 +151,7 @@ class VmDriver implements Driver {
       this.#boot = undefined;
       throw error;
     });
-    const [boot, nics] = await Promise.all([this.#boot, countNics()]);
+    const [boot, nics] = await Promise.all([this.#boot, countNics(this.#options.tunDevice)]);
     return { ...boot, nics };
   }
 

@@ -7,7 +7,7 @@ import { NICS } from '../../qemu/index.ts';
 import { type FieldRecord, hostsFile } from './config.ts';
 
 /** How many network interfaces a machine has on this host: none where no tap can be opened. */
-export async function countNics(device = '/dev/net/tun'): Promise<number> {
+export async function countNics(device: string): Promise<number> {
   const file = await open(device, 'r+').catch(() => undefined);
   await file?.close();
   return file === undefined ? 0 : NICS;
