@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ExitStatus, WorkloadView } from '../../src/core/index.ts';
-import type { Checkpoint, LogEntry } from '../../src/engine/index.ts';
+import type { Checkpoint } from '../../src/engine/index.ts';
 import { shell } from '../fixtures/engine.ts';
 import { EngineClient } from '../fixtures/engine-client.ts';
 import { findLeaks } from '../fixtures/engine-leaks.ts';
@@ -43,11 +43,10 @@ describe('checkpoints and forks of workloads', { timeout: 300_000 }, () => {
       await client.call('workloads.remove', id, { force: true, volumes: true });
     for (const { id } of await checkpoints()) await client.call('checkpoints.remove', id);
   };
-  const log = async (name: string) => (await client.call<LogEntry[]>('log', name)).map(({ line }) => line);
 
   test('forks are workloads of their own: name, host name, log, end and next start', async () => {
     await start('web', `hostname; ${COUNTER}`, { labels: { tier: 'front' } });
-    await delay(500);
+    await client.call('firstLine', 'web', 'tick');
     const { ids, pauseMs } = await client.call<{ ids: string[]; pauseMs: number }>(
       'checkpoints.fork',
       'web',
@@ -61,15 +60,14 @@ describe('checkpoints and forks of workloads', { timeout: 300_000 }, () => {
       assert.deepEqual(view.labels, { tier: 'front' });
       assert.equal(await client.call('exec', id, ['hostname']), `${id.slice(0, 12)}\n`);
     }
-    await delay(300);
-    const lines = await log('web-2');
-    assert.match(lines[0] ?? '', /^tick \d+\n$/, 'its log begins with what it said itself');
+    const first = await client.call<string>('firstLine', 'web-2');
+    assert.match(first, /^tick \d+\n$/, 'its log begins with what it said itself');
     await client.call('workloads.kill', 'web-1');
     assert.equal((await client.call<ExitStatus>('workloads.wait', 'web-1', 'not-running')).code, 137);
     // The next start is an ordinary one, and begins at the beginning.
     await client.call('workloads.start', 'web-1');
     const own = `${ids[0]?.slice(0, 12)}\n`;
-    while (!(await log('web-1')).includes(own)) await delay(50);
+    assert.equal(await client.call<string>('firstLine', 'web-1', ids[0]?.slice(0, 12)), own);
     assert.deepEqual((await client.call<WorkloadView>('workloads.get', 'web')).state, 'running');
   });
 
@@ -88,8 +86,7 @@ describe('checkpoints and forks of workloads', { timeout: 300_000 }, () => {
     const ids = await client.call<string[]>('checkpoints.restore', 'ready', { count: 2, name: 'copy' });
     assert.deepEqual(await list(), ['copy-1', 'copy-2']);
     assert.equal(ids.length, 2);
-    await delay(300);
-    assert.match((await log('copy-2'))[0] ?? '', /^tick \d+\n$/);
+    assert.match(await client.call<string>('firstLine', 'copy-2'), /^tick \d+\n$/);
     await client.call('checkpoints.remove', 'ready');
     assert.deepEqual(await checkpoints(), []);
     assert.equal((await client.call<WorkloadView>('workloads.get', 'copy-1')).state, 'running');
