@@ -148,6 +148,18 @@ test('a follower that gives up, or whose time is over, ends', async (t) => {
   assert.deepEqual(await lines(path, { ended, until: soon }), [0]);
 });
 
+test('a follower ends at its time, between whichever ticks of the clocks that is', {
+  timeout: 20_000,
+}, async (t) => {
+  const path = await tempLog(t);
+  await writeFile(path, entries(0, 1));
+  const { signal: ended } = new AbortController();
+  for (let run = 0; run < 100; run++) {
+    const until = BigInt(Date.now() + 5) * 1_000_000n;
+    assert.deepEqual(await lines(path, { ended, until }), [0]);
+  }
+});
+
 test('times are read to the nanosecond, with or without a zone offset', () => {
   assert.equal(parseTimeNano('1970-01-01T00:00:01.000000002Z'), 1_000_000_002n);
   assert.equal(parseTimeNano('1970-01-01T01:00:00.5+01:00'), 500_000_000n);

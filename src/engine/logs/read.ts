@@ -79,11 +79,14 @@ function judge(entry: LogEntry | undefined, options: ReadLogOptions): LogEntry |
 
 function wakeAtEnd(watch: LogWatch, { signal, ended, until }: ReadLogOptions): Disposable {
   const wake = () => watch.notify();
-  const remainingMs = until === undefined ? undefined : Number(until / 1_000_000n) - Date.now() + 1;
-  const timer =
-    remainingMs === undefined || remainingMs > MAX_TIMER_MS
-      ? undefined
-      : setTimeout(wake, Math.max(0, remainingMs)).unref();
+  let timer: NodeJS.Timeout | undefined;
+  // The clocks of timers and of the day do not tick together: a timer may come while it is not quite that time yet.
+  const wakeAt = (endMs: number) => {
+    const remainingMs = endMs - Date.now();
+    if (remainingMs <= 0) wake();
+    else timer = setTimeout(wakeAt, Math.min(remainingMs, MAX_TIMER_MS), endMs).unref();
+  };
+  if (until !== undefined) wakeAt(Number(until / 1_000_000n) + 1);
   signal?.addEventListener('abort', wake);
   ended?.addEventListener('abort', wake);
   return {
