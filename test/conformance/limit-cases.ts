@@ -2,6 +2,7 @@
 // beside these; what is compared shares their fate.
 
 import assert from 'node:assert/strict';
+import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Instance, isBerthError, type ResourceSpec } from '../../src/core/index.ts';
 import { collect, type SpecChange, until } from './fixture.ts';
@@ -85,10 +86,14 @@ export const limitCases: readonly Case[] = [
   [
     'shares a CPU by weight',
     async (scene) => {
-      // The light one first: beside the heavy one its start would take long.
-      const light = await running(scene, SPIN, { resources: { cpuShares: 128, cpusetCpus: '0' } });
-      const heavy = await running(scene, SPIN, { resources: { cpuShares: 2048, cpusetCpus: '0' } });
+      const light = await running(scene, SPIN, {});
+      const heavy = await running(scene, SPIN, {});
+      // Only meanwhile: a start or an end with little of one CPU takes long on a busy host.
+      await light.update?.({ ...NONE, cpusetCpus: '0', cpuShares: 128 });
+      await heavy.update?.({ ...NONE, cpusetCpus: '0', cpuShares: 2048 });
       const [most = 0, least = 1] = await cpuShares([heavy, light], 1000);
+      const free = { ...NONE, cpusetCpus: `0-${availableParallelism() - 1}`, cpuShares: 1024 };
+      await Promise.all([heavy, light].map((instance) => instance.update?.(free)));
       assert.ok(most >= least * 4, `${most} against ${least} of a CPU, at 16 to 1`);
     },
   ],

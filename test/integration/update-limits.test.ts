@@ -11,6 +11,9 @@ interface Inspect {
   readonly HostConfig: Readonly<Record<string, unknown>>;
 }
 
+/** Without templates of machines, which would be made beside the tests and beyond their end. */
+const HOST = { NetworkMode: 'none', Annotations: { 'berth.boot': 'cold' } };
+
 let daemon: ApiDaemon;
 let disk: LoopDisk;
 
@@ -23,7 +26,7 @@ after(async () => {
 });
 
 async function run(name: string, host: object): Promise<void> {
-  const body = { Image: 'busybox', Cmd: ['sleep', '1000'], HostConfig: { NetworkMode: 'none', ...host } };
+  const body = { Image: 'busybox', Cmd: ['sleep', '1000'], HostConfig: { ...HOST, ...host } };
   const created = await daemon.call('POST', `/containers/create?name=${name}`, { body });
   assert.equal(created.status, 201, created.text);
   assert.equal((await daemon.call('POST', `/containers/${name}/start`)).status, 204);
