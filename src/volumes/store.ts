@@ -264,7 +264,9 @@ function given<K extends string, V>(key: K, value: V | undefined): Partial<Recor
 function creationFailed(name: string, cause: unknown): BerthError {
   if (isBerthError(cause, 'unsupported'))
     return new BerthError('unsupported', `create ${name}: ${cause.message}`, { cause });
-  const full = ['ENOSPC', 'EDQUOT'].includes((cause as NodeJS.ErrnoException).code ?? '');
+  const full =
+    ['ENOSPC', 'EDQUOT'].includes((cause as NodeJS.ErrnoException).code ?? '') ||
+    errorMessage(cause).includes('No space left on device');
   const message = `create ${name}: cannot make the volume: ${errorMessage(cause)}`;
   return new BerthError(full ? 'exhausted' : 'internal', message, { cause });
 }

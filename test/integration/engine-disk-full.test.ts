@@ -20,6 +20,7 @@ test('a full disk is said, leaves nothing half made, and is forgotten when there
     message: /cannot write the record of container full in .*ENOSPC/,
   });
   await assert.rejects(engine.volumes.create({ name: 'data' }), { code: 'exhausted' });
+  await assert.rejects(engine.volumes.create({ name: 'data', sizeBytes: 16 << 20 }), { code: 'exhausted' });
   await assert.rejects(engine.workloads.rename('before', 'after'), { code: 'exhausted' });
   assert.equal(engine.workloads.get('before').name, 'before');
   assert.equal((await readdir(join(root, 'workloads'))).length, 1);

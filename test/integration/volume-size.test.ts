@@ -175,3 +175,24 @@ for (const [isolation, volume, args] of [
     assert.match((await part('up', 'ls /x')).stderr, /up.*No such file or directory/);
     assert.match((await part('../..', 'ls /x')).stderr, /must be a relative path within the volume/);
   });
+
+test('a part of a volume that another workload turns into a link meanwhile never leads out', async () => {
+  await host.ok('volume', 'create', 'turning');
+  const script = `cd /v; mkdir real; echo inside > real/hostname; ln -s /etc out; ln -s real part; echo ready
+    while :; do ln -sfn out part; ln -sfn /../../../../etc part; ln -sfn real part; done`;
+  const turn = ['run', '--rm', '--name', 'turner', '--network', 'none', '-v', 'turning:/v', 'busybox'];
+  const turner = host.start(...turn, 'sh', '-c', script);
+  await turner.until(/ready/);
+  const seen = new Set<string>();
+  for (let round = 0; round < 12; round++) {
+    const mount = 'type=volume,source=turning,target=/x,volume-subpath=part';
+    const { stdout, stderr } = await run('container', mount, 'cat /x/hostname');
+    seen.add(stdout === '' && /No such file or directory/.test(stderr) ? 'refused' : stdout);
+  }
+  await host.ok('rm', '-f', 'turner');
+  await turner.done;
+  assert.deepEqual(
+    [...seen].filter((text) => text !== 'inside\n' && text !== 'refused'),
+    [],
+  );
+});
