@@ -3,6 +3,12 @@
 
 import { Agent, request } from 'node:http';
 
+export interface HostConfig {
+  readonly NetworkMode?: string;
+  readonly PortBindings?: object;
+  readonly Isolation?: string;
+}
+
 export class Api {
   readonly #agent = new Agent({ keepAlive: true });
   readonly #socket: string;
@@ -11,15 +17,21 @@ export class Api {
     this.#socket = socket;
   }
 
-  /** Runs a container to its end and resolves with its exit code, its removal left to the engine. */
-  async runToExit(command: readonly string[], hostConfig: object = {}): Promise<number> {
+  /** Runs a container to its end and resolves with its exit code, its removal left to the engine or waited for. */
+  async runToExit(
+    command: readonly string[],
+    hostConfig: HostConfig = {},
+    until: 'next-exit' | 'removed' = 'next-exit',
+  ): Promise<number> {
     const created = await this.#call('POST', '/v1.41/containers/create', {
       Image: 'busybox',
       Cmd: command,
+      // Docker publishes only what is exposed, too.
+      ExposedPorts: Object.fromEntries(Object.keys(hostConfig.PortBindings ?? {}).map((port) => [port, {}])),
       HostConfig: { NetworkMode: 'none', AutoRemove: true, ...hostConfig },
     });
     const path = `/v1.41/containers/${created['Id']}`;
-    const exit = this.#call('POST', `${path}/wait?condition=next-exit`);
+    const exit = this.#call('POST', `${path}/wait?condition=${until}`);
     await this.#call('POST', `${path}/start`);
     return Number((await exit)['StatusCode']);
   }

@@ -79,8 +79,11 @@ function removeCgroups(name: string): void {
   }
 }
 
-/** Docker's daemon with `busybox` imported; disposal ends it and removes all it made. */
-export async function startDocker(folder: string): Promise<Engine & AsyncDisposable> {
+/** Docker's daemon with `busybox` imported, with or without its bridge; disposal ends it and removes all it made. */
+export async function startDocker(
+  folder: string,
+  network: 'none' | 'bridge' = 'none',
+): Promise<Engine & AsyncDisposable> {
   const at = (name: string): string => join(folder, 'docker', name);
   mkdirSync(at('.'), { recursive: true });
   const cgroup = `berth-bench-${process.pid}`;
@@ -90,9 +93,11 @@ export async function startDocker(folder: string): Promise<Engine & AsyncDisposa
     `--exec-root=${at('exec')}`,
     `--pidfile=${at('pid')}`,
     `--cgroup-parent=/${cgroup}`,
-    ...['--bridge=none', '--iptables=false', '--ip6tables=false', '--log-level=error'],
+    '--log-level=error',
+    ...(network === 'bridge' ? [] : ['--bridge=none', '--iptables=false', '--ip6tables=false']),
   ];
-  const script = 'mount --make-rprivate / && mount -t tmpfs tmpfs /run && exec dockerd "$@"';
+  const lo = network === 'bridge' ? 'ip link set lo up && ' : '';
+  const script = `${lo}mount --make-rprivate / && mount -t tmpfs tmpfs /run && exec dockerd "$@"`;
   const child = spawn('unshare', ['--mount', '--net', 'sh', '-c', script, 'dockerd', ...flags], {
     env: plainEnv,
     stdio: 'ignore',
