@@ -133,6 +133,22 @@ function parseRecord(text: string, id: string): WorkloadRecord {
     if (typeof record[key] !== 'string') throw new RangeError(`${key} is missing`);
   for (const key of ['spec', 'config', 'instance', 'mounts'] as const)
     if (typeof record[key] !== 'object' || record[key] === null) throw new RangeError(`${key} is missing`);
-  // What earlier versions did not know.
-  return { endpoints: [], published: [], ...record } as WorkloadRecord;
+  return upToDate(record as WorkloadRecord);
+}
+
+/** What earlier versions did not know: they had no networks but the host's. */
+function upToDate(record: WorkloadRecord): WorkloadRecord {
+  const { spec, instance } = record;
+  return {
+    ...record,
+    endpoints: record.endpoints ?? [],
+    published: record.published ?? [],
+    spec: {
+      ...spec,
+      networks: spec.networks ?? [],
+      ports: spec.ports ?? [],
+      publishAllPorts: spec.publishAllPorts ?? false,
+    },
+    instance: { ...instance, network: instance.network === 'host' ? 'host' : 'private' },
+  };
 }

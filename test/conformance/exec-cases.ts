@@ -101,8 +101,10 @@ export const execCases: readonly Case[] = [
         { ...PROCESS, args: ['sh', '-c', SIZES], tty: true, stdin: true },
         { rows: 21, columns: 55 },
       );
+      // It listens first: the other one takes what is there at once.
+      const sized = until(shell, (text) => text.includes('21 55'));
       const all = collect(shell, true);
-      await until(shell, (text) => text.includes('21 55'));
+      await sized;
       await shell.resize({ rows: 30, columns: 60 });
       shell.input.write('x\n');
       assert.match((await all).stdout, /30 60/);

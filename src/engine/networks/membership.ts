@@ -105,8 +105,13 @@ export async function restoreNetworks(ctx: EngineContext, workloads: readonly Wo
     for (const endpoint of record.endpoints) ctx.networking.addresses.claim(endpoint, id);
   const running = workloads.filter(({ running: runs, record }) => runs && record.endpoints.length > 0);
   if (running.length === 0) return;
-  await ctx.networking.restore(running.map(memberOf));
-  for (const workload of running) await plugMissing(ctx, workload);
+  // A host that lost its tools must not keep the daemon from starting: what runs goes on as it is.
+  try {
+    await ctx.networking.restore(running.map(memberOf));
+    for (const workload of running) await plugMissing(ctx, workload);
+  } catch (error) {
+    ctx.log(`networks of running workloads are not as they should be: ${errorMessage(error)}`);
+  }
 }
 
 async function plugMissing(ctx: EngineContext, workload: Workload): Promise<void> {
