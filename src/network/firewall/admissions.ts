@@ -7,6 +7,9 @@ import { nameSet, type PolicyOwner } from './compile-policy.ts';
 const MIN_SECONDS = 60;
 const MAX_SECONDS = 3600;
 
+/** Beyond this, expired ones are forgotten at once. */
+const MAX_KNOWN = 4096;
+
 export interface Admission {
   /** Of a name and an owner: `nameSet`. */
   readonly set: string;
@@ -43,15 +46,20 @@ export class Admissions {
   }
 
   add(admissions: readonly Admission[]): void {
+    if (this.#byKey.size > MAX_KNOWN) this.#forgetExpired();
     for (const admission of admissions) this.#byKey.set(keyOf(admission), admission);
   }
 
   /** Those that are still allowed, in `sets`; forgets the others. */
   current(sets: ReadonlySet<string>): Admission[] {
-    const now = Date.now();
-    for (const [key, { set, expiresAtMs }] of this.#byKey)
-      if (expiresAtMs <= now || !sets.has(set)) this.#byKey.delete(key);
+    this.#forgetExpired();
+    for (const [key, { set }] of this.#byKey) if (!sets.has(set)) this.#byKey.delete(key);
     return [...this.#byKey.values()];
+  }
+
+  #forgetExpired(): void {
+    const now = Date.now();
+    for (const [key, { expiresAtMs }] of this.#byKey) if (expiresAtMs <= now) this.#byKey.delete(key);
   }
 }
 

@@ -101,6 +101,9 @@ const ROUTED_CHAINS: readonly Chain[] = [
   ],
   [
     'to_host',
+    // Nobody there tells the host where to send what.
+    'icmp type redirect drop',
+    'icmpv6 type { nd-redirect, nd-router-advert } drop',
     'icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, mld-listener-report, mld2-listener-report } accept',
     'ct state invalid drop',
     'ct state established,related ct direction reply accept',
