@@ -17,13 +17,14 @@ const HOST = { NetworkMode: 'none', Annotations: { 'berth.boot': 'cold' } };
 let daemon: ApiDaemon;
 let disk: LoopDisk;
 
+/** Let go of in reverse order, each whatever becomes of the other. */
+const made = new AsyncDisposableStack();
+
 before(async () => {
-  [daemon, disk] = await Promise.all([startApiDaemon(), openLoopDisk()]);
+  disk = made.use(await openLoopDisk());
+  daemon = made.use(await startApiDaemon());
 });
-after(async () => {
-  await daemon[Symbol.asyncDispose]();
-  await disk[Symbol.asyncDispose]();
-});
+after(() => made.disposeAsync());
 
 async function run(name: string, host: object): Promise<void> {
   const body = { Image: 'busybox', Cmd: ['sleep', '1000'], HostConfig: { ...HOST, ...host } };
