@@ -132,6 +132,72 @@ test('a hundred joins and leaves leave nothing behind', async () => {
   assert.doesNotMatch(sh('nft', 'list', 'ruleset'), /10\.208\.(1[6-9]|[2-9]\d)\./);
 });
 
+test('any free port of the host, all exposed ones, and a range of them', async () => {
+  await serve('any', 'container', '-p', '80', '-p', '127.0.0.1:9000-9010:81', '-p', '9020-9021:90-91');
+  const { Ports } = await settingsOf('any');
+  const port = Number(Ports['80/tcp']?.[0]?.HostPort);
+  assert.ok(port >= 49152, String(port));
+  assert.deepEqual(Ports['81/tcp'], [{ HostIp: '127.0.0.1', HostPort: '9000' }]);
+  assert.deepEqual(Ports['91/tcp'], [{ HostIp: '127.0.0.1', HostPort: '9021' }]);
+  assert.match(askFrom(here, '127.0.0.1', port), /^any sees/);
+  await host.ok('restart', '-t', '0', 'any');
+  assert.deepEqual((await settingsOf('any')).Ports, Ports);
+  await remove('any');
+});
+
+test('a port that is taken is refused, whoever has it, and nothing stays of the attempt', async (t) => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const taken = (server.address() as AddressInfo).port;
+  await serve('first', 'container', '-p', '8080:80');
+  const attempts = [
+    [`${taken}:80`, /already allocated to a program of this host/],
+    ['8080:80', /127.0.0.1:8080 failed: port is already allocated to container first/],
+    ['0.0.0.0:8080:80', /already allocated to container first/],
+    ['[::1]:8090:80', /network bridge has no IPv6/],
+  ] as const;
+  for (const [port, message] of attempts) {
+    const flags = ['run', '-d', '--rm', '--name', 'second', '--isolation', 'container'];
+    const { code, stderr } = await host.run(...flags, '-p', '8070:70', '-p', port, 'busybox', 'true');
+    assert.equal(code, 125);
+    assert.match(stderr, message);
+  }
+  await serve('second', 'container', '-p', '8070:80');
+  await remove('first', 'second');
+});
+
+test('what cannot be is refused by name, and nothing is left of it', async () => {
+  await host.ok('network', 'create', '--subnet', '10.99.0.0/30', 'tiny');
+  const run = ['run', '-d', '--isolation', 'container'];
+  const refused: [string[], RegExp][] = [
+    [['network', 'create', 'tiny'], /network with name tiny already exists/],
+    [['network', 'create', '--subnet', '10.99.0.0/16', 'big'], /overlaps that of network tiny/],
+    [
+      ['network', 'create', '--subnet', '198.51.100.0/25', 'big'],
+      /198.51.100.0\/24, which this host reaches/,
+    ],
+    [['network', 'create', '--subnet', '10.1.0.5/24', 'big'], /did you mean 10.1.0.0\/24/],
+    [['network', 'create', 'host'], /predefined host network/],
+    [['network', 'rm', 'bridge'], /pre-defined network and cannot be removed/],
+    [['network', 'rm', 'nowhere'], /network nowhere not found/],
+    [[...run, '--network', 'tiny', '--ip', '10.98.0.2', 'busybox'], /10.98.0.2 is not within network tiny/],
+    [[...run, '--network', 'tiny', '--ip', '10.99.0.1', 'busybox'], /in use by the gateway/],
+    [[...run, '--network', 'none', '--ip', '10.99.0.2', 'busybox'], /conflicting options/],
+  ];
+  for (const [args, message] of refused) {
+    const { code, stderr } = await host.run(...args);
+    assert.notEqual(code, 0, args.join(' '));
+    assert.match(stderr, message);
+  }
+  await serve('only', 'container', '--network', 'tiny');
+  const full = await host.run(...run, '--network', 'tiny', 'busybox', 'true');
+  assert.match(full.stderr, /network tiny has no free address left in 10.99.0.0\/30/);
+  await remove('only');
+  await host.ok('network', 'rm', 'tiny');
+  assert.deepEqual(await findInterfaces(), []);
+});
+
 for (const isolation of ISOLATIONS)
   describe(`networks of isolation ${isolation}`, () => {
     test('servers of its own are asked about what is outside, and workloads are found by name all the same', async (t) => {
@@ -184,41 +250,6 @@ for (const isolation of ISOLATIONS)
       assert.match(await ask('far', UPLINK, 8081), /^far sees/);
       await remove('near', 'far');
       assert.equal(askFrom(here, '127.0.0.1', 8080), 'nothing');
-    });
-
-    test('any free port of the host, all exposed ones, and a range of them', async () => {
-      await serve('any', isolation, '-p', '80', '-p', '127.0.0.1:9000-9010:81', '-p', '9020-9021:90-91');
-      const { Ports } = await settingsOf('any');
-      const port = Number(Ports['80/tcp']?.[0]?.HostPort);
-      assert.ok(port >= 49152, String(port));
-      assert.deepEqual(Ports['81/tcp'], [{ HostIp: '127.0.0.1', HostPort: '9000' }]);
-      assert.deepEqual(Ports['91/tcp'], [{ HostIp: '127.0.0.1', HostPort: '9021' }]);
-      assert.match(askFrom(here, '127.0.0.1', port), /^any sees/);
-      await host.ok('restart', '-t', '0', 'any');
-      assert.deepEqual((await settingsOf('any')).Ports, Ports);
-      await remove('any');
-    });
-
-    test('a port that is taken is refused, whoever has it, and nothing stays of the attempt', async (t) => {
-      const server = createServer().listen(0, '127.0.0.1');
-      await once(server, 'listening');
-      t.after(() => server.close());
-      const taken = (server.address() as AddressInfo).port;
-      await serve('first', isolation, '-p', '8080:80');
-      const attempts = [
-        [`${taken}:80`, /already allocated to a program of this host/],
-        ['8080:80', /127.0.0.1:8080 failed: port is already allocated to container first/],
-        ['0.0.0.0:8080:80', /already allocated to container first/],
-        ['[::1]:8090:80', /network bridge has no IPv6/],
-      ] as const;
-      for (const [port, message] of attempts) {
-        const flags = ['run', '-d', '--rm', '--name', 'second', '--isolation', isolation];
-        const { code, stderr } = await host.run(...flags, '-p', '8070:70', '-p', port, 'busybox', 'true');
-        assert.equal(code, 125);
-        assert.match(stderr, message);
-      }
-      await serve('second', isolation, '-p', '8070:80');
-      await remove('first', 'second');
     });
 
     test('networks are joined and left while a workload runs, and its connections live on', async () => {
@@ -298,39 +329,5 @@ for (const isolation of ISOLATIONS)
       assert.match(await ask('healer', 'patient'), /^patient sees/);
       assert.match(askFrom(here, '127.0.0.1', 8080), /^patient sees/);
       await remove('patient', 'healer');
-    });
-
-    test('what cannot be is refused by name, and nothing is left of it', async () => {
-      await host.ok('network', 'create', '--subnet', '10.99.0.0/30', 'tiny');
-      const run = ['run', '-d', '--isolation', isolation];
-      const refused: [string[], RegExp][] = [
-        [['network', 'create', 'tiny'], /network with name tiny already exists/],
-        [['network', 'create', '--subnet', '10.99.0.0/16', 'big'], /overlaps that of network tiny/],
-        [
-          ['network', 'create', '--subnet', '198.51.100.0/25', 'big'],
-          /198.51.100.0\/24, which this host reaches/,
-        ],
-        [['network', 'create', '--subnet', '10.1.0.5/24', 'big'], /did you mean 10.1.0.0\/24/],
-        [['network', 'create', 'host'], /predefined host network/],
-        [['network', 'rm', 'bridge'], /pre-defined network and cannot be removed/],
-        [['network', 'rm', 'nowhere'], /network nowhere not found/],
-        [
-          [...run, '--network', 'tiny', '--ip', '10.98.0.2', 'busybox'],
-          /10.98.0.2 is not within network tiny/,
-        ],
-        [[...run, '--network', 'tiny', '--ip', '10.99.0.1', 'busybox'], /in use by the gateway/],
-        [[...run, '--network', 'none', '--ip', '10.99.0.2', 'busybox'], /conflicting options/],
-      ];
-      for (const [args, message] of refused) {
-        const { code, stderr } = await host.run(...args);
-        assert.notEqual(code, 0, args.join(' '));
-        assert.match(stderr, message);
-      }
-      await serve('only', isolation, '--network', 'tiny');
-      const full = await host.run(...run, '--network', 'tiny', 'busybox', 'true');
-      assert.match(full.stderr, /network tiny has no free address left in 10.99.0.0\/30/);
-      await remove('only');
-      await host.ok('network', 'rm', 'tiny');
-      assert.deepEqual(await findInterfaces(), []);
     });
   });
