@@ -145,7 +145,9 @@ export async function openCheckpoint(saved: string, options: KeeperOptions): Pro
   const kept = await makeKept(options.folder);
   const { dir } = kept;
   try {
-    const client = await startKept(options.shimPath, kept, keeperFields(saved, shape, parts), ['--no-log']);
+    const { client } = await startKept(options.shimPath, kept, keeperFields(saved, shape, parts), [
+      '--no-log',
+    ]);
     const said = await client.prepare('hold');
     const release = async () => {
       await client.quit();

@@ -25,13 +25,20 @@ export async function makeKept(parent: string): Promise<Kept> {
   return { id, dir };
 }
 
+/** The shim of a machine that is no instance. */
+export interface Keeper {
+  readonly client: ShimClient;
+  /** Resolves when its process has ended, and with it all that it made. */
+  readonly ended: Promise<unknown>;
+}
+
 /** Starts the shim of a machine that is no instance yet, from its vm.machine; it waits for `hold`. */
 export async function startKept(
   shimPath: string,
   { id, dir }: Kept,
   machine: FieldRecord,
   options: readonly string[] = [],
-): Promise<ShimClient> {
+): Promise<Keeper> {
   await Promise.all([
     writeFile(join(dir, 'vm.machine'), encodeFields(machine)),
     ...['vm.guest', 'vm.main'].map((name) => writeFile(join(dir, name), '')),
@@ -41,7 +48,18 @@ export async function startKept(
   });
   const socket = child.sockets[0];
   if (socket === undefined) throw new BerthError('internal', `${shimPath} cannot be started`);
-  return ShimClient.started(dir, socket);
+  return { client: ShimClient.started(dir, socket), ended: child.exit.catch(() => {}) };
+}
+
+/** What is ended in the middle of being made has this long to go. */
+const END_LIMIT_MS = 3_000;
+
+/** Resolves when all of it has come to an end, good or bad, or has had time enough; the process lives on until then. */
+export async function settled(work: Iterable<Promise<unknown> | undefined>): Promise<void> {
+  const limit = Promise.withResolvers<void>();
+  const timer = setTimeout(limit.resolve, END_LIMIT_MS);
+  await Promise.race([Promise.allSettled([...work]), limit.promise]);
+  clearTimeout(timer);
 }
 
 /** Removes what other processes left. */

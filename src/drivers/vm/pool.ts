@@ -7,7 +7,7 @@ import type { Config, DriverFigures, InstanceSpec } from '../../core/index.ts';
 import type { ShimClient } from '../../guest/index.ts';
 import { readIfExists, type StreamChild, spawnStream } from '../../host/index.ts';
 import type { FieldRecord } from './config.ts';
-import { makeKept, startKept } from './kept-folder.ts';
+import { type Keeper, makeKept, settled, startKept } from './kept-folder.ts';
 import type { WritableDisks } from './writable-disk.ts';
 
 /** What a machine that waits must agree with an instance in. */
@@ -110,7 +110,8 @@ export class Pool {
     this.#kinds.clear();
     for (const kind of kinds) clearTimeout(kind.timer);
     for (const client of this.#making) client.close();
-    await Promise.all(kinds.flatMap((kind) => kind.waiting).map((client) => client.quit()));
+    const waiting = kinds.flatMap((kind) => kind.waiting);
+    await Promise.all([settled([this.#filling]), ...waiting.map((client) => client.quit())]);
   }
 
   has(key: string): boolean {
@@ -202,9 +203,11 @@ export class Pool {
   async #make(wish: PoolWish): Promise<ShimClient> {
     const kept = await makeKept(this.#folder);
     const writable = join(kept.dir, 'writable.ext4');
+    let keeper: Keeper | undefined;
     try {
       await this.#disks.make(writable, wish.ephemeral);
-      const client = await startKept(this.#shimPath, kept, wish.machine(kept.id, writable));
+      keeper = await startKept(this.#shimPath, kept, wish.machine(kept.id, writable));
+      const { client } = keeper;
       void client.gone.then(() => this.#forget(client));
       this.#making.add(client);
       if (this.#closed) client.close();
@@ -212,6 +215,8 @@ export class Pool {
       client.unref();
       return client;
     } catch (error) {
+      keeper?.client.close();
+      await settled([keeper?.ended]);
       await rm(kept.dir, { recursive: true, force: true });
       throw error;
     }

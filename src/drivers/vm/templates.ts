@@ -7,7 +7,7 @@ import { BerthError, type DriverFigures, errorMessage } from '../../core/index.t
 import { field, type ShimClient } from '../../guest/index.ts';
 import { readIfExists } from '../../host/index.ts';
 import { type MachineFiles, type MachineShape, type TemplateFiles, templateFields } from './config.ts';
-import { makeKept, startKept } from './kept-folder.ts';
+import { type Keeper, makeKept, settled, startKept } from './kept-folder.ts';
 
 export interface TemplateWish {
   readonly shape: MachineShape;
@@ -67,7 +67,7 @@ export class Templates {
     const ready = [...this.#ready.values()];
     this.#ready.clear();
     this.#maker?.close();
-    await Promise.all(ready.map(({ client }) => client.quit()));
+    await Promise.all([settled(this.#making.values()), ...ready.map(({ client }) => client.quit())]);
   }
 
   /** The template for this, if it is there. */
@@ -143,12 +143,15 @@ export class Templates {
   }
 
   async #make(key: string, wish: TemplateWish): Promise<Template> {
+    if (this.#closed) throw new BerthError('cancelled', 'no template is made any more');
     const kept = await makeKept(this.#folder);
     const { id, dir } = kept;
     const { memoryBytes } = wish.shape;
+    let keeper: Keeper | undefined;
     try {
       const machine = templateFields(wish.shape, wish.files, id);
-      const client = await startKept(this.#shimPath, kept, machine, ['--no-log']);
+      keeper = await startKept(this.#shimPath, kept, machine, ['--no-log']);
+      const { client } = keeper;
       void client.gone.then(() => this.#forget(key, client));
       this.#maker = client;
       if (this.#closed) client.close();
@@ -163,7 +166,10 @@ export class Templates {
       };
       return { key, files, heldBytes: number('held_bytes'), client, usedAt: Date.now() };
     } catch (error) {
+      // Before it is gone, and its folder with it.
       const text = (await readIfExists(join(dir, 'shim.err')))?.trim();
+      keeper?.client.close();
+      await settled([keeper?.ended]);
       await rm(dir, { recursive: true, force: true });
       const message = `a template for the VM cannot be made: ${errorMessage(error)}${text ? `: ${text}` : ''}`;
       throw new BerthError('unavailable', `${message}; --boot cold does without`, { cause: error });

@@ -142,9 +142,9 @@ export const runScenarios: readonly Scenario[] = [
       const refused = await docker(['run', '--isolation', 'nonsense', 'busybox', 'true']);
       assert.equal(refused.code, 125, refused.stderr);
       assert.match(refused.stderr, /Invalid isolation: nonsense/);
-      const ports = await run(['--name', name('ports'), '-p', '80:80', 'busybox', 'true']);
+      const ports = await run(['--name', name('ports'), '-p', '80:80/sctp', 'busybox', 'true']);
       assert.equal(ports.code, 125);
-      assert.match(ports.stderr, /PortBindings is not supported/);
+      assert.match(ports.stderr, /port 80\/sctp cannot be published/);
     },
   },
   {
