@@ -1,12 +1,14 @@
 // QEMU alone with a tap on an ordinary bridge, as anyone would set it up, and beside it on the bridge a namespace with a
-// veth pair in place of a container. Kernel, accelerator, memory and virtio device are those of Berth's machines; there is
-// no firewall, no connection tracking and no isolation of ports.
+// veth pair in place of a container. Kernel, accelerator, memory and virtio device are those of Berth's machines, and both
+// ends are in control groups of the same shape, so that they get as much of a busy machine; there is no firewall, no
+// connection tracking and no isolation of ports.
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CpioEntry, encodeCpio } from '../src/formats/cpio.ts';
+import { addToCgroup, cgroupFolder, createCgroup, removeCgroup } from '../src/host/index.ts';
 import { findKernel, machineArguments, prepareInitrd, prepareKernel } from '../src/qemu/index.ts';
 import { Host } from '../test/fixtures/network-lab.ts';
 import { vmPaths } from '../test/fixtures/vm.ts';
@@ -15,6 +17,11 @@ import { iperfFiles } from './iperf.ts';
 export const PLAIN_VM = '10.77.0.2';
 const CLIENT = '10.77.0.3';
 const BRIDGE = 'plain0';
+const GROUP = `/berth-bench-plain-${process.pid}`;
+const VM_GROUP = `${GROUP}/vm`;
+const CLIENT_GROUP = `${GROUP}/client`;
+/** Runs the rest of its arguments in the group of its first. */
+const IN_GROUP = 'echo $$ > "$0" && exec "$@"';
 
 const INIT = `#!/bin/busybox sh
 set -- /bin/busybox
@@ -65,13 +72,16 @@ export async function startPlainVm(folder: string, memoryMiB: number): Promise<P
   ip('link set plain-veth up');
   host.run('ip', 'addr', 'add', `${CLIENT}/24`, 'dev', 'eth0');
   host.run('ip', 'link', 'set', 'eth0', 'up');
+  for (const group of [VM_GROUP, CLIENT_GROUP]) await createCgroup(group, ['cpu']);
+  const client = join(cgroupFolder(CLIENT_GROUP, 'cpu') ?? '', 'cgroup.procs');
   const qemu = await boot(prepared.path, initrd, memoryMiB);
   return {
-    run: (...command) => host.run(...command),
+    run: (...command) => host.run('sh', '-c', IN_GROUP, client, ...command),
     [Symbol.asyncDispose]: async () => {
       const gone = once(qemu, 'exit');
       qemu.kill('SIGKILL');
       await gone;
+      await removeCgroup(GROUP);
       host.close();
       ip('link del plain-tap');
       ip(`link del ${BRIDGE}`);
@@ -93,6 +103,7 @@ async function boot(kernel: string, initrd: string, memoryMiB: number): Promise<
     ...['-device', 'virtio-net-pci,netdev=net0,romfile='],
   ];
   const qemu = spawn('qemu-system-x86_64', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  await addToCgroup(VM_GROUP, qemu.pid ?? 0);
   let seen = '';
   for await (const text of qemu.stdout.setEncoding('utf8').iterator({ destroyOnReturn: false })) {
     seen += text;
