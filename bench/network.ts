@@ -19,7 +19,7 @@ import {
 import { type Ask, arrivalMs, clientOf, iperfArguments, packIperf, type Transfer } from './iperf.ts';
 import { PLAIN_VM, startPlainVm } from './plain-vm.ts';
 
-const [STARTS = 40, TRANSFERS = 15] = process.argv.slice(2).map(Number);
+const [STARTS = 30, TRANSFERS = 12] = process.argv.slice(2).map(Number);
 const PORTS = 200;
 const VM_MEMORY_MIB = 256;
 const MOST_ATTEMPTS = 100;
@@ -169,8 +169,8 @@ async function measureContainers(berth: Engine, docker: Engine): Promise<string>
     );
   const line = (title: string, transfer: Transfer) =>
     compare({ title, transfer, own: variant(0, transfer), peer: variant(1, transfer) });
-  const stream = await line('TCP stream', { bytes: 2 << 29 });
-  const small = await line('UDP datagrams of 64 bytes that arrive', { bytes: 8 << 20, datagramBytes: 64 });
+  const stream = await line('TCP stream', { bytes: 1 << 29 });
+  const small = await line('UDP datagrams of 64 bytes that arrive', { bytes: 4 << 20, datagramBytes: 64 });
   for (const ask of asks) ask('rm', '-f', 'server', 'client');
   return [
     table(['', 'Berth', 'Docker', 'ratio', 'rounds'], [stream.row, small.row]),
@@ -190,8 +190,8 @@ async function measureVms(folder: string, berth: Engine): Promise<string> {
       own: transfers('own', (command) => ask('exec', 'client', ...command), server, transfer),
       peer: transfers('peer', (command) => plain.run(...command), PLAIN_VM, transfer),
     });
-  const into = await line('container to VM', { bytes: 256 << 20 });
-  const from = await line('VM to container', { bytes: 256 << 20, reverse: true });
+  const into = await line('container to VM', { bytes: 64 << 20 });
+  const from = await line('VM to container', { bytes: 64 << 20, reverse: true });
   ask('rm', '-f', 'server', 'client');
   return [
     table(['TCP stream', 'Berth', 'plain QEMU', 'ratio', 'rounds'], [into.row, from.row]),

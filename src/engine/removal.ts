@@ -82,8 +82,9 @@ export async function discard(ctx: EngineContext, workload: Workload, volumes: b
   workload.health?.stop();
   // One that removes itself and has ended needs no mark: whoever finds it ended will remove it.
   if (!(record.spec.autoRemove && workload.state === 'exited')) condemnRecord(dir);
-  await workload.left;
-  await (workload.instance ?? (await readopt(ctx, workload))).remove();
+  const instance = workload.instance ?? (await readopt(ctx, workload));
+  // Its rules and what it ran in have nothing to do with each other any more.
+  await Promise.all([workload.left, instance.remove()]);
   await ctx.trash.discard(dir);
   ctx.networking.release(record.endpoints);
   ctx.registry.delete(workload);

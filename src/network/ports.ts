@@ -36,7 +36,7 @@ export class PortBook {
     before: readonly PublishedPort[],
   ): Promise<readonly PublishedPort[]> {
     if (requests.length === 0) return [];
-    const listening = await listeningPorts();
+    const listening = await listeningPorts(new Set(requests.map(({ protocol }) => protocol)));
     const published: PublishedPort[] = [];
     try {
       for (const request of requests) {
@@ -120,15 +120,21 @@ function clash(one: string, other: string): boolean {
 /** TCP_LISTEN of include/net/tcp_states.h; a UDP socket that is not connected says TCP_CLOSE. */
 const WAITING: Readonly<Record<Protocol, string>> = { tcp: '0A', udp: '07' };
 
-/** Sockets of this network namespace that wait for others: Documentation/networking/proc_net_tcp.rst. */
-async function listeningPorts(): Promise<Map<string, readonly Taken[]>> {
+/**
+ * Sockets of this network namespace that wait for others: Documentation/networking/proc_net_tcp.rst. For each of these
+ * files the kernel goes through tables of all connections there could be, for a millisecond.
+ */
+async function listeningPorts(protocols: ReadonlySet<Protocol>): Promise<Map<string, readonly Taken[]>> {
   const found = new Map<string, readonly Taken[]>();
-  const files = ['tcp', 'tcp6', 'udp', 'udp6'] as const;
+  const files = [...protocols].flatMap((protocol) => [
+    { protocol, name: protocol },
+    { protocol, name: `${protocol}6` },
+  ]);
   const texts = await Promise.all(
-    files.map((name) => readFile(`/proc/self/net/${name}`, 'utf8').catch(() => '')),
+    files.map(({ name }) => readFile(`/proc/self/net/${name}`, 'utf8').catch(() => '')),
   );
   for (const [index, text] of texts.entries()) {
-    const protocol: Protocol = index < 2 ? 'tcp' : 'udp';
+    const protocol = files[index]?.protocol ?? 'tcp';
     for (const line of text.split('\n').slice(1)) {
       const [, local = '', , state] = line.trim().split(/\s+/);
       if (state !== WAITING[protocol]) continue;
