@@ -101,7 +101,7 @@ async function measureStarts(berth: Api, docker: Api): Promise<string> {
 
 /** A workload that serves, and its address. */
 function serve(ask: Ask, ...options: readonly string[]): string {
-  const id = ask('run', '-d', ...options, 'iperf', '/usr/bin/iperf3', '-s').trim();
+  const id = ask('run', '-d', ...options, 'iperf', 'sh', '-c', 'exec /usr/bin/iperf3 -s > /dev/null').trim();
   const [details] = JSON.parse(ask('inspect', id)) as [
     { NetworkSettings: { Networks: { bridge: { IPAddress: string } } } },
   ];

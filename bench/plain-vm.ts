@@ -33,7 +33,7 @@ $1 ip link set lo up
 $1 ip addr add ${PLAIN_VM}/24 dev eth0
 $1 ip link set eth0 up
 echo ready
-exec /usr/bin/iperf3 -s
+exec /usr/bin/iperf3 -s > /dev/null
 `;
 
 /** The modules of Berth's own initial file system, with another program to start and iperf3. */
@@ -107,7 +107,7 @@ async function boot(kernel: string, initrd: string, memoryMiB: number): Promise<
   let seen = '';
   for await (const text of qemu.stdout.setEncoding('utf8').iterator({ destroyOnReturn: false })) {
     seen += text;
-    if (/Server listening/.test(seen)) {
+    if (/ready/.test(seen)) {
       qemu.stdout.resume();
       return qemu;
     }
