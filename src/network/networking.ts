@@ -82,6 +82,8 @@ export class Networking {
 
   /** After a daemon's start: all that the running workloads need is there again, and nothing else. */
   async restore(members: readonly Member[]): Promise<void> {
+    // What ended while no daemon looked must not be let in under an address that is another's by now.
+    if (members.length === 0) return await this.#firewall.uninstall();
     this.#restored = false;
     for (const member of members) {
       this.#open.set(member.id, member);

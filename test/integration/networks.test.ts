@@ -119,6 +119,16 @@ test('uninstall leaves nothing on the host, not while workloads run, and what st
   assert.match(askFrom(here, '127.0.0.1', 8080), /^last sees/);
 });
 
+test('what ended while no daemon looked is let in nowhere any more', async () => {
+  await serve('gone', 'container', '-p', '8080:80');
+  await host.killDaemons('SIGKILL');
+  const [{ State }] = JSON.parse(await host.ok('inspect', 'gone')) as [{ State: { Pid: number } }];
+  await host.killDaemons('SIGKILL');
+  process.kill(State.Pid, 'SIGKILL');
+  await host.ok('rm', '-f', 'gone');
+  assert.doesNotMatch(sh('nft', 'list', 'ruleset'), /8080/);
+});
+
 test('a hundred joins and leaves leave nothing behind', async () => {
   await host.ok('network', 'create', 'revolving');
   await serve('dizzy', 'container');

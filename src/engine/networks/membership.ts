@@ -104,13 +104,12 @@ export async function restoreNetworks(ctx: EngineContext, workloads: readonly Wo
   for (const { id, record } of workloads)
     for (const endpoint of record.endpoints) ctx.networking.addresses.claim(endpoint, id);
   const running = workloads.filter(({ running: runs, record }) => runs && record.endpoints.length > 0);
-  if (running.length === 0) return;
   // A host that lost its tools must not keep the daemon from starting: what runs goes on as it is.
   try {
     await ctx.networking.restore(running.map(memberOf));
     for (const workload of running) await plugMissing(ctx, workload);
   } catch (error) {
-    ctx.log(`networks of running workloads are not as they should be: ${errorMessage(error)}`);
+    ctx.log(`networks are not as they should be: ${errorMessage(error)}`);
   }
 }
 
