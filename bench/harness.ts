@@ -16,7 +16,7 @@ export interface Sample {
   readonly timesMs: readonly number[];
 }
 
-/** Runs every variant once a round. The first rounds are thrown away. */
+/** Runs every variant once a round, in every other one backwards: what one leaves behind shall not always meet the same. The first rounds are thrown away. */
 export async function interleave(
   variants: readonly Variant[],
   rounds: number,
@@ -24,7 +24,7 @@ export async function interleave(
 ): Promise<Sample[]> {
   const times = new Map<string, number[]>(variants.map((variant) => [variant.name, []]));
   for (let round = -warmUp; round < rounds; round++) {
-    for (const variant of variants) {
+    for (const variant of round % 2 === 0 ? variants : variants.toReversed()) {
       const start = performance.now();
       const own = await variant.run();
       const elapsed = own ?? performance.now() - start;
