@@ -172,6 +172,7 @@ static void cleanup(void)
 {
     files_stop();
     cgroups_kill();
+    network_end();
     cgroups_remove();
     mounts_release();
 }

@@ -232,3 +232,21 @@ int network_operation(struct conn *conn, const char *op, const struct fields *fi
     else conn_opened(conn);
     return 0;
 }
+
+/* To remove an interface the kernel waits for all that it has under way, some 20 ms. One that is down and off its bridge
+ * is nothing any more, and ends with the namespace: soon, or with the last container that joined it, which must not go on
+ * sending by a port whose rules are gone. */
+static int abandon_port(const char *port)
+{
+    struct ifinfomsg head = {.ifi_index = netlink_index(&host, port), .ifi_change = IFF_UP};
+    if (!head.ifi_index) return 0;
+    netlink_request(&host, "abandon its port", RTM_NEWLINK, 0, &head, sizeof head);
+    netlink_number(&host, IFLA_MASTER, 0);
+    return netlink_send(&host);
+}
+
+void network_end(void)
+{
+    while (count > 0)
+        if (abandon_port(endpoints[--count].port) < 0) remove_port(endpoints[count].port);
+}

@@ -20,5 +20,7 @@ const char *network_prepare(void);
 const char *network_start(const struct fields *request);
 /* plug and unplug. Answers on the connection. -1: not one of these. */
 int network_operation(struct conn *conn, const char *op, const struct fields *fields);
+/* Nothing passes its ports any more, whoever is still in the namespace. */
+void network_end(void);
 
 #endif

@@ -341,3 +341,14 @@ for (const isolation of ISOLATIONS)
       await remove('patient', 'healer');
     });
   });
+
+test('a container whose network another shared takes it along when it ends', async () => {
+  await serve('owner', 'container');
+  const flags = ['-d', '--name', 'joiner', '--cap-add', 'NET_ADMIN', '--network', 'container:owner'];
+  await host.ok('run', ...flags, 'busybox', 'sleep', '1000');
+  const ping = ['exec', 'joiner', 'ping', '-c', '1', '-W', '1', '10.208.0.1'];
+  assert.equal((await host.run(...ping)).code, 0);
+  await host.ok('rm', '-f', 'owner');
+  assert.notEqual((await host.run(...ping)).code, 0);
+  assert.deepEqual(await findInterfaces(), []);
+});
