@@ -107,11 +107,11 @@ async function startFailed(ctx: EngineContext, workload: Workload, error: unknow
 }
 
 function ended(ctx: EngineContext, workload: Workload, exit: ExitStatus): void {
-  leaveNetworks(ctx, workload);
   const ranMs = Date.now() - (workload.run?.startedMs ?? Date.now());
   leave(workload);
   workload.state = 'exited';
   workload.exit = exit;
+  leaveNetworks(ctx, workload);
   if (exit.oomKilled) ctx.events.publish(workload.event('oom'));
   ctx.events.publish(
     workload.event('die', {

@@ -54,6 +54,16 @@ export async function raiseBridge(network: Network, mtu: number, ports: readonly
   }
 }
 
+/** Removes ports whose supervisor did not: who still holds the other end is cut off. */
+export async function removePorts(ports: readonly string[]): Promise<void> {
+  const left = ports.filter(interfaceExists);
+  // One may be going already.
+  if (left.length > 0)
+    await run('ip', ['-force', '-batch', '-'], {
+      input: left.map((port) => `link del ${port}\n`).join(''),
+    }).catch(() => {});
+}
+
 export async function lowerBridge(bridge: string): Promise<void> {
   if (interfaceExists(bridge)) await ip([`link del ${bridge}`]);
 }

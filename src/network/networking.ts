@@ -15,7 +15,7 @@ import {
 import type { Nft } from '../host/index.ts';
 import { familyOf, parseSubnet } from './address.ts';
 import { AddressBook } from './addresses.ts';
-import { interfaceExists, lowerBridge, raiseBridge } from './bridge.ts';
+import { interfaceExists, lowerBridge, raiseBridge, removePorts } from './bridge.ts';
 import { portFigures } from './figures.ts';
 import {
   type EndpointCounters,
@@ -125,6 +125,11 @@ export class Networking {
     this.#open.delete(member.id);
     this.#ports.release(member.id, member.published);
     await this.#firewall.removeWorkload(member.id);
+  }
+
+  /** Takes away ports that a supervisor left when it died; before `leave`, as rules hold them to their addresses until then. */
+  async sweep(endpoints: readonly Endpoint[]): Promise<void> {
+    await removePorts(endpoints.map(portOf));
   }
 
   /** Ports of the host for a workload that is about to start; `before` are those of its last run. */

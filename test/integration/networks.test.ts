@@ -2,7 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { CliHost } from '../fixtures/cli.ts';
 import { a, startUpstream } from '../fixtures/dns.ts';
@@ -342,13 +344,22 @@ for (const isolation of ISOLATIONS)
     });
   });
 
-test('a container whose network another shared takes it along when it ends', async () => {
-  await serve('owner', 'container');
-  const flags = ['-d', '--name', 'joiner', '--cap-add', 'NET_ADMIN', '--network', 'container:owner'];
-  await host.ok('run', ...flags, 'busybox', 'sleep', '1000');
-  const ping = ['exec', 'joiner', 'ping', '-c', '1', '-W', '1', '10.208.0.1'];
-  assert.equal((await host.run(...ping)).code, 0);
-  await host.ok('rm', '-f', 'owner');
-  assert.notEqual((await host.run(...ping)).code, 0);
-  assert.deepEqual(await findInterfaces(), []);
-});
+for (const end of ['removed', 'left by its supervisor'] as const)
+  test(`a container whose network another shared takes it along when it is ${end}`, async () => {
+    await serve('owner', 'container');
+    const id = (await host.ok('inspect', '-f', '{{.Id}}', 'owner')).trim();
+    const flags = ['-d', '--name', 'joiner', '--cap-add', 'NET_ADMIN', '--network', 'container:owner'];
+    await host.ok('run', ...flags, 'busybox', 'sleep', '1000');
+    const ping = ['exec', 'joiner', 'ping', '-c', '1', '-W', '1', '10.208.0.1'];
+    assert.equal((await host.run(...ping)).code, 0);
+    if (end === 'removed') await host.ok('rm', '-f', 'owner');
+    else {
+      const shim = await readFile(join(host.root, 'state/workloads', id, 'shim.pid'), 'utf8');
+      const waiting = host.start('wait', 'owner');
+      process.kill(Number(shim.split(' ')[0]), 'SIGKILL');
+      await waiting.done;
+      await host.ok('rm', 'owner');
+    }
+    assert.notEqual((await host.run(...ping)).code, 0);
+    assert.deepEqual(await findInterfaces(), []);
+  });

@@ -47,7 +47,12 @@ function joinNetwork(ctx: EngineContext, workload: Workload, reference: string):
 export function leaveNetworks(ctx: EngineContext, workload: Workload): void {
   if (workload.record.endpoints.length === 0) return;
   const member = memberOf(workload);
-  workload.left = ctx.networking.leave(member).catch((error: unknown) => {
+  const orphaned = workload.exit?.reason === 'supervisor-died';
+  const leave = async () => {
+    if (orphaned) await ctx.networking.sweep(member.endpoints);
+    await ctx.networking.leave(member);
+  };
+  workload.left = leave().catch((error: unknown) => {
     ctx.log(`container ${workload.name}: rules of its networks are left over: ${errorMessage(error)}`);
   });
 }
@@ -104,8 +109,10 @@ export async function restoreNetworks(ctx: EngineContext, workloads: readonly Wo
   for (const { id, record } of workloads)
     for (const endpoint of record.endpoints) ctx.networking.addresses.claim(endpoint, id);
   const running = workloads.filter(({ running: runs, record }) => runs && record.endpoints.length > 0);
+  const ended = workloads.filter(({ running: runs }) => !runs).flatMap(({ record }) => record.endpoints);
   // A host that lost its tools must not keep the daemon from starting: what runs goes on as it is.
   try {
+    await ctx.networking.sweep(ended);
     await ctx.networking.restore(running.map(memberOf));
     for (const workload of running) await plugMissing(ctx, workload);
   } catch (error) {
