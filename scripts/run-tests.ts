@@ -1,5 +1,5 @@
-// Runs the tests of Berth through node:test, kind after kind: quick files side by side, those that start virtual
-// machines or measure time one at a time, with one report and one summary for all. What makes bridges and rules does so
+// Runs the tests of Berth through node:test, kind after kind: files in pairs, as most of them wait most of the time, and those
+// that measure one at a time, with one report and one summary for all. What makes bridges and rules does so
 // in a network namespace that its file has for itself and that ends with it: this machine's own is never touched.
 // Usage: node scripts/run-tests.ts [KIND or FILE]…   (no argument: every kind)
 
@@ -18,9 +18,12 @@ const KINDS: ReadonlyMap<string, { readonly pattern: string; readonly concurrenc
   ['unit', { pattern: 'src/**/*.test.ts', concurrency: 2 }],
   ['architecture', { pattern: 'test/architecture/*.test.ts', concurrency: 2 }],
   ['conformance', { pattern: 'test/conformance/**/*.test.ts', concurrency: 1 }],
-  ['integration', { pattern: 'test/integration/**/*.test.ts', concurrency: 1 }],
+  ['integration', { pattern: 'test/integration/**/*.test.ts', concurrency: 2 }],
   ['compat', { pattern: 'test/compat/**/*.test.ts', concurrency: 1 }],
 ]);
+/** What measures time, processors or memory has the machine for itself. */
+const ALONE =
+  /\/(api-daemon|api-streams|compare|container-limits|firewall-base|images-store|metrics|setup|update-limits|vm-pool)\.test\.ts$/;
 /** Folders whose tests need root and make networks … */
 const OWN_NETWORK = /(^|\/)test\/(conformance|integration|compat)\//;
 /** … and those of them that need the machine's. */
@@ -46,7 +49,8 @@ function parted(files: readonly string[], concurrency: number): Phase[] {
   const own = files.filter((file) => OWN_NETWORK.test(file) && !MACHINE_NETWORK.test(file));
   const others = files.filter((file) => !own.includes(file));
   return [
-    { files: own, concurrency, ownNetwork: true },
+    { files: own.filter((file) => !ALONE.test(file)), concurrency, ownNetwork: true },
+    { files: own.filter((file) => ALONE.test(file)), concurrency: 1, ownNetwork: true },
     { files: others, concurrency, ownNetwork: false },
   ];
 }
