@@ -62,7 +62,8 @@ function checkAsked(network: Network, address: string, { owners }: Given): void 
       `address ${address} is not within network ${network.name}: it has ${network.subnets.map(({ subnet }) => subnet).join(' and ')}`,
     );
   const plain = formatAddress(parseAddress(address), family);
-  const owner = plain === own.gateway ? 'the gateway' : owners.get(plain);
+  const holder = owners.get(plain);
+  const owner = plain === own.gateway ? 'the gateway' : holder && `workload ${holder.slice(0, 12)}`;
   if (owner !== undefined)
     throw new BerthError('conflict', `address ${address} of network ${network.name} is in use by ${owner}`);
 }
