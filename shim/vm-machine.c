@@ -205,6 +205,14 @@ static void kill_and_reap(pid_t *pid)
     *pid = 0;
 }
 
+void machine_hold_taps(void)
+{
+    int machine = qemu > 0 ? (int)syscall(SYS_pidfd_open, qemu, 0) : -1;
+    if (machine < 0) return;
+    for (int fd = FD_NIC; fd < FD_END; fd++) syscall(SYS_pidfd_getfd, machine, fd, 0);
+    close(machine);
+}
+
 void machine_kill(void)
 {
     kill_and_reap(&qemu);

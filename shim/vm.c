@@ -370,6 +370,7 @@ static int operation(struct conn *conn, const char *op, const struct fields *fie
 static void cleanup(void)
 {
     static const char shutdown[] = "op=shutdown";
+    machine_hold_taps();
     if (machine_pid() > 0 && greeted && !pooled && !unresponsive && !console_panic()) {
         /* The disk is to be whole before the next start, and EXIT has been told already. */
         link_send(FRAME_OPEN, CHANNEL_LINK, shutdown, sizeof shutdown);

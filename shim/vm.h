@@ -49,6 +49,9 @@ pid_t machine_pid(void);
 void machine_set_oom_score(const struct fields *machine, pid_t pid);
 /* Ends everything at once and waits until it is gone. */
 void machine_kill(void);
+/* To be called before the machine's last end: to remove a tap the kernel waits some 20 ms for what it has under way; with
+ * descriptors of ours that is done when this process ends, which nobody waits for. */
+void machine_hold_taps(void);
 /* Afterwards: the cgroups. */
 void machine_remove(const struct fields *machine);
 /* How many processes of the machine the host killed for the memory limit of its cgroup. */
