@@ -171,6 +171,7 @@ static int operation(struct conn *conn, const char *op, const struct fields *fie
 static void cleanup(void)
 {
     files_stop();
+    launch_kill_all();
     cgroups_kill();
     network_end();
     cgroups_remove();

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,25 @@
 #include "container.h"
 
 static int launches;
+/* Runtimes under way. More than these are seldom, and end by themselves. */
+static pid_t under_way[64];
+
+static void note_runtime(pid_t before, pid_t now)
+{
+    size_t i = 0;
+    while (i < sizeof under_way / sizeof *under_way && under_way[i] != before) i++;
+    if (i < sizeof under_way / sizeof *under_way) under_way[i] = now;
+}
+
+void launch_kill_all(void)
+{
+    for (size_t i = 0; i < sizeof under_way / sizeof *under_way; i++) {
+        if (!under_way[i]) continue;
+        kill(under_way[i], SIGKILL);
+        while (waitpid(under_way[i], NULL, 0) < 0 && errno == EINTR) continue;
+        under_way[i] = 0;
+    }
+}
 
 static void name(char path[32], const struct launch *launch, const char *suffix)
 {
@@ -98,6 +118,7 @@ static void runtime_ended(void *context, int status)
 {
     struct launch *launch = context;
     char path[32], text[32];
+    note_runtime(launch->runtime, 0);
     name(path, launch, "pid");
     pid_t pid = status || read_small(path, text, sizeof text) <= 0 ? 0 : atoi(text);
     if (pid <= 0) fail(launch, status);
@@ -144,6 +165,7 @@ int launch_process(struct launch *launch, int has_stdin, int tty)
     if (!launch->runtime) exec_runtime(launch, tty);
     streams_close_child(launch->child);
     if (launch->runtime < 0) return loop_keep_unknown(0), clean(launch), -1;
+    note_runtime(0, launch->runtime);
     loop_child(launch->runtime, runtime_ended, launch);
     return 0;
 }

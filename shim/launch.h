@@ -20,4 +20,7 @@ struct launch {
 /* Files of a launch lie in run/: N.log, N.pid, N.sock. Returns -1 with errno when nothing was started. */
 int launch_process(struct launch *launch, int has_stdin, int tty);
 
+/* Nobody waits any more for what is being launched: none of it may outlive this process. */
+void launch_kill_all(void);
+
 #endif
