@@ -97,3 +97,8 @@ function maskOf(family: Family, prefix: number): bigint {
   const bits = BigInt(BITS[family]);
   return ((1n << bits) - 1n) ^ ((1n << (bits - BigInt(prefix))) - 1n);
 }
+
+/** Locally administered, for one station, and the same for an id at any time. */
+export function macOf(id: string): string {
+  return `02${id.slice(0, 10).replace(/../g, ':$&')}`;
+}

@@ -2,7 +2,12 @@
 
 import { randomBytes } from 'node:crypto';
 import { BerthError, type Endpoint, type Network, type NetworkAttachment } from '../core/index.ts';
-import { contains, familyOf, formatAddress, lastOf, parseAddress, parseSubnet } from './address.ts';
+import { contains, familyOf, formatAddress, lastOf, macOf, parseAddress, parseSubnet } from './address.ts';
+
+/** One of each family at most. */
+export function addressesOf({ ipv4, ipv6 }: Pick<Endpoint, 'ipv4' | 'ipv6'>): readonly string[] {
+  return [ipv4, ipv6].filter((address) => address !== undefined);
+}
 
 /** Given out and not given back. */
 interface Given {
@@ -19,7 +24,7 @@ export class AddressBook {
   assign(network: Network, wanted: NetworkAttachment, owner: string, name: string): Endpoint {
     const id = randomBytes(32).toString('hex');
     const given = this.#given(network.id);
-    const asked = [wanted.ipv4, wanted.ipv6].filter((address) => address !== undefined);
+    const asked = addressesOf(wanted);
     for (const address of asked) checkAsked(network, address, given);
     const endpoint: Endpoint = {
       ...{ id, networkId: network.id, networkName: network.name, interface: name, aliases: wanted.aliases },
@@ -35,13 +40,12 @@ export class AddressBook {
   /** Marks what a record says. */
   claim(endpoint: Endpoint, owner: string): void {
     const { owners } = this.#given(endpoint.networkId);
-    for (const address of [endpoint.ipv4, endpoint.ipv6])
-      if (address !== undefined) owners.set(address, owner);
+    for (const address of addressesOf(endpoint)) owners.set(address, owner);
   }
 
   release(endpoint: Endpoint): void {
     const { owners } = this.#given(endpoint.networkId);
-    for (const address of [endpoint.ipv4, endpoint.ipv6]) if (address !== undefined) owners.delete(address);
+    for (const address of addressesOf(endpoint)) owners.delete(address);
   }
 
   #given(networkId: string): Given {
@@ -100,11 +104,6 @@ function addressOf<K extends 'ipv4' | 'ipv6'>(
     'exhausted',
     `network ${network.name} has no free address left in ${own.range ?? own.subnet}: remove workloads, or use a larger network`,
   );
-}
-
-/** Locally administered, for one station. */
-function macOf(id: string): string {
-  return `02${id.slice(0, 10).replace(/../g, ':$&')}`;
 }
 
 function checkMac(text: string): string {

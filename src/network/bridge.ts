@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { BerthError, errorMessage, type Network } from '../core/index.ts';
 import { run } from '../host/index.ts';
-import { familyOf } from './address.ts';
+import { familyOf, macOf } from './address.ts';
 
 /** Of this process's network namespace, which /sys may not be about. */
 const INTERFACES = '/proc/sys/net/ipv4/conf';
@@ -23,6 +23,7 @@ export async function raiseBridge(network: Network, mtu: number, ports: readonly
   const { bridge, subnets } = network;
   const made = !interfaceExists(bridge);
   try {
+    // It would otherwise take the lowest address of its ports, and change it with them.
     if (made) await ip([`link add ${bridge} address ${macOf(network.id)} mtu ${mtu} type bridge`]);
     const gateways = subnets.map(({ subnet, gateway }) => ({
       address: `${gateway}/${subnet.split('/')[1]}`,
@@ -70,11 +71,6 @@ export async function lowerBridge(bridge: string): Promise<void> {
 
 async function ip(commands: readonly string[]): Promise<void> {
   await run('ip', ['-batch', '-'], { input: `${commands.join('\n')}\n` });
-}
-
-/** A bridge would otherwise take the lowest address of its ports, and change it with them. */
-function macOf(id: string): string {
-  return `02${id.slice(0, 10).replace(/../g, ':$&')}`;
 }
 
 async function tune({ bridge, subnets }: Network): Promise<void> {

@@ -3,9 +3,9 @@
 // Invariant: records say what there is; bridges, rules and names follow them and can be made again from them at any time.
 
 export type { EndpointCounters, Finding, Policy } from './firewall/index.ts';
-export { formatRule, parsePolicy } from './firewall/index.ts';
+export { formatPolicy, formatRule, parsePolicy } from './firewall/index.ts';
 export type { Member } from './member.ts';
-export { BUILT_IN } from './names-of-networks.ts';
+export { BUILT_IN, isPredefined } from './names-of-networks.ts';
 export type { NetworkingOptions } from './networking.ts';
 export { Networking } from './networking.ts';
 export { openNetworking } from './open.ts';

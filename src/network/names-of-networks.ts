@@ -23,6 +23,11 @@ function builtIn(name: 'host' | 'none', driver: Network['driver']): Network {
 
 export const BUILT_IN: readonly Network[] = [builtIn('host', 'host'), builtIn('none', 'null')];
 
+/** It exists without anyone making it, and cannot be removed. */
+export function isPredefined({ driver, name }: Network): boolean {
+  return driver !== 'bridge' || name === DEFAULT_NETWORK;
+}
+
 const RESERVED = ['bridge', 'host', 'none', 'default', 'container'];
 
 /** Fails with `invalid-argument` or `conflict`. */

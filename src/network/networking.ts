@@ -14,7 +14,7 @@ import {
 } from '../core/index.ts';
 import type { Nft } from '../host/index.ts';
 import { familyOf, parseSubnet } from './address.ts';
-import { AddressBook } from './addresses.ts';
+import { AddressBook, addressesOf } from './addresses.ts';
 import { interfaceExists, lowerBridge, raiseBridge, removePorts } from './bridge.ts';
 import { portFigures } from './figures.ts';
 import {
@@ -108,9 +108,7 @@ export class Networking {
     this.#open.set(member.id, member);
     const specs = await this.#specs(member.endpoints);
     await this.#firewall.setWorkload(toFirewall(member, this.store));
-    const own = member.endpoints.flatMap(({ ipv4, ipv6 }) =>
-      [ipv4, ipv6].filter((address) => address !== undefined),
-    );
+    const own = member.endpoints.flatMap(addressesOf);
     const [first] = specs;
     return {
       endpoints: specs,
@@ -153,24 +151,12 @@ export class Networking {
 
   /** What the firewall counted of a workload that runs, by interface. */
   async counters(endpoints: readonly Endpoint[]): Promise<ReadonlyMap<string, EndpointCounters>> {
-    const all = await this.#firewall.counters();
-    return new Map(
-      endpoints.flatMap((endpoint) => {
-        const counted = all.get(portOf(endpoint));
-        return counted === undefined ? [] : [[endpoint.interface, counted] as const];
-      }),
-    );
+    return byInterface(endpoints, await this.#firewall.counters());
   }
 
   /** What the interfaces of a workload that runs carried, by their names inside. */
   async figures(endpoints: readonly Endpoint[]): Promise<ReadonlyMap<string, NetworkFigures>> {
-    const all = await portFigures();
-    return new Map(
-      endpoints.flatMap((endpoint) => {
-        const figures = all.get(portOf(endpoint));
-        return figures === undefined ? [] : [[endpoint.interface, figures] as const];
-      }),
-    );
+    return byInterface(endpoints, await portFigures());
   }
 
   /** A running workload is on other networks than before. */
@@ -330,14 +316,26 @@ function portOf({ id }: Endpoint): string {
   return `be${id.slice(0, 11)}`;
 }
 
+/** What is known of ports, by the names that their interfaces have inside. */
+function byInterface<T>(
+  endpoints: readonly Endpoint[],
+  ofPorts: ReadonlyMap<string, T>,
+): ReadonlyMap<string, T> {
+  return new Map(
+    endpoints.flatMap((endpoint) => {
+      const found = ofPorts.get(portOf(endpoint));
+      return found === undefined ? [] : [[endpoint.interface, found] as const];
+    }),
+  );
+}
+
 function freeName(taken: readonly Endpoint[]): string {
   for (let number = 0; ; number++)
     if (!taken.some((endpoint) => endpoint.interface === `eth${number}`)) return `eth${number}`;
 }
 
 function toSpec(endpoint: Endpoint, network: Network, mtu: number, defaultRoute: boolean): EndpointSpec {
-  const own = [endpoint.ipv4, endpoint.ipv6].filter((address) => address !== undefined);
-  const places = own.flatMap((address) => {
+  const places = addressesOf(endpoint).flatMap((address) => {
     const subnet = network.subnets.find((entry) => parseSubnet(entry.subnet).family === familyOf(address));
     return subnet === undefined
       ? []
@@ -365,7 +363,7 @@ function toFirewall(member: Member, store: NetworkStore): FirewallWorkload {
       bridge: store.find(endpoint.networkId)?.bridge ?? '',
       ...{ port: portOf(endpoint), mac: endpoint.mac },
       ...(rate === undefined ? {} : { rate }),
-      addresses: [endpoint.ipv4, endpoint.ipv6].filter((address) => address !== undefined),
+      addresses: addressesOf(endpoint),
     })),
     published: published.flatMap(({ protocol, hostAddress, hostPort, port }) => {
       const address = familyOf(hostAddress) === 6 ? main?.ipv6 : main?.ipv4;

@@ -2,6 +2,7 @@
 
 import type { Endpoint } from '../core/index.ts';
 import { contains, familyOf, parseAddress, parseSubnet } from './address.ts';
+import { addressesOf } from './addresses.ts';
 import type { Member } from './member.ts';
 import type { Asker, NameSource } from './names/index.ts';
 import type { NetworkStore } from './store.ts';
@@ -45,10 +46,10 @@ export class OpenNames implements NameSource {
 
   *#on(networks: ReadonlySet<string>): Generator<{ names: readonly string[]; addresses: readonly string[] }> {
     for (const { id, name, endpoints } of this.#open.values())
-      for (const { networkId, aliases, ipv4, ipv6 } of endpoints) {
-        if (!networks.has(networkId)) continue;
-        const addresses = [ipv4, ipv6].filter((address) => address !== undefined);
-        yield { names: [name, id.slice(0, 12), ...aliases].map((text) => text.toLowerCase()), addresses };
+      for (const endpoint of endpoints) {
+        if (!networks.has(endpoint.networkId)) continue;
+        const names = [name, id.slice(0, 12), ...endpoint.aliases].map((text) => text.toLowerCase());
+        yield { names, addresses: addressesOf(endpoint) };
       }
   }
 

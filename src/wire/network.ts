@@ -68,7 +68,7 @@ export function readNetworkConnect(body: unknown): NetworkConnectRequest {
   return { Container, EndpointConfig: readEndpoint(fields.object('EndpointConfig')) };
 }
 
-export function readEndpoint(fields: Fields | undefined): EndpointRequest {
+function readEndpoint(fields: Fields | undefined): EndpointRequest {
   const ipam = fields?.object('IPAMConfig');
   return {
     Aliases: fields?.strings('Aliases') ?? [],
@@ -94,8 +94,6 @@ export function readPortBindings(bindings: Fields | undefined): readonly PortBin
     return read.length > 0 ? read : [{ Port, HostIp: '', HostPort: '' }];
   });
 }
-
-export const noEndpoint: EndpointRequest = readEndpoint(undefined);
 
 /** Only what says something. */
 export function fromEndpoint(endpoint: EndpointRequest) {

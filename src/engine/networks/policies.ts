@@ -1,7 +1,7 @@
 // The engine's face for policies: who has which, and changing them while workloads run.
 
 import type { Network } from '../../core/index.ts';
-import { formatRule, parsePolicy } from '../../network/index.ts';
+import { formatPolicy, formatRule, parsePolicy } from '../../network/index.ts';
 import type { Policies, PolicyTarget, PolicyView } from '../api.ts';
 import type { EngineContext } from '../context.ts';
 import type { Workload } from '../workload.ts';
@@ -28,7 +28,7 @@ export class PolicyTable implements Policies {
 
   async set({ kind, reference }: PolicyTarget, text: string | undefined): Promise<void> {
     // As it will be shown, and never one that cannot be read again.
-    const policy = text === undefined ? undefined : parsePolicy(text).map(formatRule).join('; ');
+    const policy = text === undefined ? undefined : formatPolicy(parsePolicy(text));
     if (kind === 'workload') await this.#setOfWorkload(this.#ctx.registry.find(reference), policy);
     else await this.#setOfNetwork(this.#ctx.networking.store.get(reference), policy);
   }

@@ -1,7 +1,7 @@
 // The engine's face for networks: made, removed, and connected to workloads, with events of it.
 
 import { BerthError, type Endpoint, type Network, type NetworkAttachment } from '../../core/index.ts';
-import type { CreateNetworkOptions } from '../../network/index.ts';
+import { type CreateNetworkOptions, isPredefined } from '../../network/index.ts';
 import type { Networks } from '../api.ts';
 import type { EngineContext } from '../context.ts';
 import type { Workload } from '../workload.ts';
@@ -31,7 +31,7 @@ export class NetworkTable implements Networks {
 
   async remove(reference: string): Promise<void> {
     const network = this.get(reference);
-    if (network.driver !== 'bridge' || network.name === 'bridge')
+    if (isPredefined(network))
       throw new BerthError(
         'permission-denied',
         `${network.name} is a pre-defined network and cannot be removed`,
@@ -50,7 +50,7 @@ export class NetworkTable implements Networks {
   async prune(filter: (network: Network) => boolean): Promise<readonly string[]> {
     const removed: string[] = [];
     for (const network of this.list()) {
-      if (network.driver !== 'bridge' || network.name === 'bridge' || !filter(network)) continue;
+      if (isPredefined(network) || !filter(network)) continue;
       if (this.#usersOf(network).length > 0) continue;
       await this.remove(network.id);
       removed.push(network.name);

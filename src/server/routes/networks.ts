@@ -1,6 +1,7 @@
 // Networks.
 
 import type { Network } from '../../core/index.ts';
+import { isPredefined } from '../../network/index.ts';
 import {
   booleanFilter,
   Fields,
@@ -49,10 +50,6 @@ export function networkRoutes(services: Services): readonly Route[] {
   ];
 }
 
-function isBuiltIn({ driver, name }: Network): boolean {
-  return driver !== 'bridge' || name === 'bridge';
-}
-
 function list({ engine }: Services, call: Call): void {
   const filters = readFilters(call.query.get('filters'), LIST_FILTERS);
   const dangling = booleanFilter(filters, 'dangling');
@@ -64,7 +61,7 @@ function list({ engine }: Services, call: Call): void {
     .filter(
       (network) =>
         passes(network, filters) &&
-        (dangling === undefined || dangling !== (inUse.has(network.id) || isBuiltIn(network))),
+        (dangling === undefined || dangling !== (inUse.has(network.id) || isPredefined(network))),
     );
   sendJson(
     call,
@@ -79,7 +76,7 @@ function passes(network: Network, filters: Filters): boolean {
     any('id', (value) => network.id.startsWith(value)) &&
     any('driver', (value) => network.driver === value) &&
     any('scope', (value) => value === 'local') &&
-    any('type', (value) => value === (isBuiltIn(network) ? 'builtin' : 'custom')) &&
+    any('type', (value) => value === (isPredefined(network) ? 'builtin' : 'custom')) &&
     matchesLabels(filters.get('label') ?? [], network.labels)
   );
 }

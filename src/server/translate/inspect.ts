@@ -133,33 +133,26 @@ function nameSet(names: readonly string[]): Readonly<Record<string, object>> {
   return Object.fromEntries(names.map((name) => [name, {}]));
 }
 
-/** The addresses outside of `Networks` are those on the default network. */
+/** What Docker says of the default network outside of `Networks`, too. */
+const DEFAULT_ENDPOINT = [
+  'EndpointID',
+  'Gateway',
+  'GlobalIPv6Address',
+  'GlobalIPv6PrefixLen',
+  'IPAddress',
+  'IPPrefixLen',
+  'IPv6Gateway',
+  'MacAddress',
+] as const;
+
 function toNetworkSettings(view: WorkloadView, networks: Networks, counters?: Counters) {
   const all = networksOf(view, networks, counters);
-  const {
-    EndpointID,
-    Gateway,
-    GlobalIPv6Address,
-    GlobalIPv6PrefixLen,
-    IPAddress,
-    IPPrefixLen,
-    IPv6Gateway,
-    MacAddress,
-  } = all['bridge'] ?? NOWHERE;
+  const endpoint = all['bridge'] ?? NOWHERE;
   return {
     ...{ Bridge: '', SandboxID: '', SandboxKey: '', Ports: toPorts(view), HairpinMode: false },
     ...{ LinkLocalIPv6Address: '', LinkLocalIPv6PrefixLen: 0 },
     ...{ SecondaryIPAddresses: null, SecondaryIPv6Addresses: null },
-    ...{
-      EndpointID,
-      Gateway,
-      GlobalIPv6Address,
-      GlobalIPv6PrefixLen,
-      IPAddress,
-      IPPrefixLen,
-      IPv6Gateway,
-      MacAddress,
-    },
+    ...Object.fromEntries(DEFAULT_ENDPOINT.map((field) => [field, endpoint[field]])),
     Networks: all,
   };
 }

@@ -1,22 +1,27 @@
 // What Docker's requests cannot say of networks is told by labels, which compose files can carry, or by annotations.
 
 import { BerthError, type NetworkRate } from '../../core/index.ts';
-import { formatRule, parsePolicy } from '../../network/index.ts';
+import { formatPolicy, parsePolicy } from '../../network/index.ts';
 
-export const POLICY_KEY = 'berth.policy';
-export const RATE_KEY = 'berth.network-rate';
+const POLICY_KEY = 'berth.policy';
+const RATE_KEY = 'berth.network-rate';
 
 type Labels = Readonly<Record<string, string>>;
 
+/** By the first that says anything. */
+function said(key: string, sources: readonly Labels[]): string | undefined {
+  return sources.map((labels) => labels[key]).find((value) => value !== undefined);
+}
+
 /** Fails with `invalid-argument`, showing the rule. */
 export function policyOf(...sources: readonly Labels[]): { readonly policy?: string } {
-  const text = sources.map((labels) => labels[POLICY_KEY]).find((value) => value !== undefined);
-  return text === undefined ? {} : { policy: parsePolicy(text).map(formatRule).join('; ') };
+  const text = said(POLICY_KEY, sources);
+  return text === undefined ? {} : { policy: formatPolicy(parsePolicy(text)) };
 }
 
 /** `10mbit`, `1m` (bytes a second), or `in=…,out=…`. Fails with `invalid-argument`. */
 export function rateOf(...sources: readonly Labels[]): { readonly rate?: NetworkRate } {
-  const text = sources.map((labels) => labels[RATE_KEY]).find((value) => value !== undefined);
+  const text = said(RATE_KEY, sources);
   if (text === undefined) return {};
   if (!text.includes('=')) {
     const bytes = parseRate(text);
