@@ -44,13 +44,15 @@ export async function run(
   const stderr = collect(child.stderr);
   child.stdin.on('error', () => {});
   child.stdin.end(options.input ?? '');
-  const timer =
-    options.timeoutMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), options.timeoutMs);
-  const started = performance.now();
+  let late = false;
+  const killLate = () => {
+    late = true;
+    child.kill('SIGKILL');
+  };
+  const timer = options.timeoutMs === undefined ? undefined : setTimeout(killLate, options.timeoutMs);
   try {
     const [exit, out, err] = await Promise.all([child.exit, stdout, stderr]);
     if (exit.code === 0) return { stdout: out, stderr: err };
-    const late = options.timeoutMs !== undefined && performance.now() - started >= options.timeoutMs;
     throw failure(file, args, exit, err.trim() || out.trim(), late, options.signal);
   } finally {
     clearTimeout(timer);
