@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import type { Driver } from '../../src/core/index.ts';
+import { removeCgroup } from '../../src/host/index.ts';
 import { makeBusyboxLayer } from '../fixtures/busybox-layer.ts';
 import { adoptionCases } from './adoption-cases.ts';
 import { execCases } from './exec-cases.ts';
@@ -53,6 +54,7 @@ export function instanceSuite(fixture: DriverFixture): void {
     afterEach(() => scene.bench.clear());
     after(async () => {
       await scene.driver.close?.();
+      await removeCgroup(scene.bench.cgroup);
       await rm(root, { recursive: true, force: true });
     });
 
