@@ -1,8 +1,7 @@
 // nftables, through one nft program that is kept open: a transaction takes well under a millisecond in it, and several
 // in a program of its own.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BerthError } from '../core/index.ts';
 import { run, type StreamChild, spawnStream } from './process.ts';
@@ -21,8 +20,14 @@ const ENVIRONMENT = {
 };
 
 export class Nft {
+  readonly #folder: string;
   #program: NftProgram | undefined;
   #lines = 0;
+
+  /** `folder`, made when it is needed, is for transactions under way: what a process that was killed left there is written over. */
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
 
   /**
    * Does all of `commands` or nothing, in the order of the calls; resolves with what was printed. Fails with `internal`
@@ -34,7 +39,7 @@ export class Nft {
       // What it was told before it does first.
       const before = this.#program?.finish();
       this.#lines = 1;
-      this.#program = new NftProgram(before);
+      this.#program = new NftProgram(this.#folder, before);
     }
     const lines = commands.map((command) => command.replaceAll('\n', ' '));
     const typed = lines.join('; ');
@@ -66,8 +71,7 @@ class NftProgram {
   /** sh joins the two outputs, so that their order is certain. */
   readonly #child: StreamChild = spawnStream('sh', ['-c', 'exec nft -i 2>&1'], { env: ENVIRONMENT });
   readonly #pending: Pending[] = [];
-  /** Of nobody else. */
-  #folder: string | undefined;
+  readonly #folder: string;
   readonly #turn: Promise<void>;
   readonly #end: Promise<void>;
   #marks = 0;
@@ -75,7 +79,8 @@ class NftProgram {
   #text = '';
 
   /** Does nothing until `before` has resolved. */
-  constructor(before: Promise<void> = Promise.resolve()) {
+  constructor(folder: string, before: Promise<void> = Promise.resolve()) {
+    this.#folder = folder;
     this.#turn = before;
     this.#child.stdin.on('error', () => {});
     this.#child.stderr.resume();
@@ -89,7 +94,7 @@ class NftProgram {
   async apply(line: string | { readonly file: string }): Promise<string> {
     await this.#turn;
     if (typeof line === 'string') return await this.#type(line);
-    this.#folder ??= mkdtempSync(join(tmpdir(), 'berth-nft-'));
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
     const path = join(this.#folder, `${++this.#files}`);
     writeFileSync(path, `${line.file}\n`);
     try {
@@ -141,7 +146,6 @@ class NftProgram {
 
   #ended(reason: string): void {
     this.ended = true;
-    if (this.#folder !== undefined) rmSync(this.#folder, { recursive: true, force: true });
     for (const { reject } of this.#pending.splice(0)) reject(missing(reason));
   }
 }

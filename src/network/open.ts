@@ -32,7 +32,7 @@ export async function openNetworking({ root, log }: OpenNetworkingOptions): Prom
   });
   // It is there for everyone who looks; without the tools it is made when it is wanted, and says then what is missing.
   await store.default().catch((error: unknown) => log(`network bridge: ${errorMessage(error)}`));
-  const nft = new Nft();
+  const nft = new Nft(join(root, 'nft'));
   const table = tableName(root);
   const resolvers = hostResolvers();
   const firewall = new Firewall(nft, table);

@@ -1,6 +1,7 @@
 // Workloads that claim to be others, names that lead inside, and how fast one may be.
 
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { Nft } from '../../src/host/index.ts';
 import { Firewall, parsePolicy } from '../../src/network/firewall/index.ts';
@@ -146,7 +147,7 @@ describe('an allowed name', () => {
     const connection = Number(await webHost.call('open', PUBLIC, 80, 1000));
     const before = (await lab.firewall.counters()).get('p-web');
     assert.ok(before && before.sent.packets > 0 && before.received.bytes > 0 && before.deniedOut.packets > 0);
-    const nft = new Nft();
+    const nft = new Nft(join(lab.folder, 'next'));
     const next = new Firewall(nft, 'berth');
     const policy = parsePolicy('allow to pypi.org:80; allow to *.npmjs.org; deny to any');
     await next.rebuild([NETWORK, OTHER], [{ ...web, policy }, evil]);
