@@ -2,8 +2,13 @@
 # Builds what Berth runs: the C programs (shim, agent, unpack, workbench), the CLI as one executable (build/bin/berth) and the
 # daemon as one file (build/berthd.mjs). Builds only what is older than its sources; two builds at once wait for each
 # other; a running daemon keeps the files it has open, since every output is renamed into place.
+# --dry-run: only says what the first build would do.
 set -eu
 cd "$(dirname "$0")/.."
+if [ "${1-}" = --dry-run ]; then
+  [ -e build/.built ] || echo "build: would compile Berth into build/"
+  exit 0
+fi
 
 bun=node_modules/@oven/bun-linux-x64/bin/bun
 if [ ! -x "$bun" ]; then

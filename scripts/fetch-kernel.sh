@@ -2,15 +2,17 @@
 # Puts a guest kernel into Berth's own kernel store: downloads the distribution's cloud kernel package and unpacks it
 # there. Nothing is installed: /boot, the boot loader and the package database of this machine stay as they are.
 # Store: $BERTH_KERNEL_DIR (default /var/lib/berth/kernel)/<version>/{vmlinuz,config,modules/}. Runs any number of
-# times; needs the network only when the store is empty, or with --update.
+# times; needs the network only when the store is empty, or with --update. --dry-run: only says what it would do.
 set -eu
 
 store=${BERTH_KERNEL_DIR:-/var/lib/berth/kernel}
 update=no
+dry_run=no
 for argument in "$@"; do
   case $argument in
     --update) update=yes ;;
-    *) echo "usage: fetch-kernel.sh [--update]" >&2; exit 2 ;;
+    --dry-run) dry_run=yes ;;
+    *) echo "usage: fetch-kernel.sh [--update] [--dry-run]" >&2; exit 2 ;;
   esac
 done
 
@@ -24,6 +26,12 @@ newest() {
 }
 
 have=$(newest)
+if [ "$dry_run" = yes ]; then
+  if [ -z "$have" ] || [ "$update" = yes ]; then
+    say "would download the distribution's kernel for guests (about 25 MB) and unpack it into $store"
+  fi
+  exit 0
+fi
 if [ -n "$have" ] && [ "$update" = no ]; then
   say "guest kernel $have is in $store"
   exit 0

@@ -1,5 +1,12 @@
 # Part of setup.sh, which offers say and fail: which distribution packages are missing, and their installation.
 
+# packages_here LIST...: the lines of the lists that hold for this release, without their conditions.
+packages_here() {
+  release=$([ ! -r "$os_release" ] || . "$os_release"; echo "${ID-}-${VERSION_ID-}")
+  sed '/^#/d; /^ *$/d' "$@" | sed "/^[^ ]* \[\([^]]* \)\{0,1\}!$release[] ]/d; s/^\([^ ]*\) \[[^]]*\]/\1/"
+}
+os_release=/etc/os-release
+
 # missing_packages LIST...: Debian's names, one a line; of alternatives the first.
 missing_packages() {
   if ! command -v dpkg-query >/dev/null; then
@@ -9,7 +16,7 @@ missing_packages() {
   installed="
 $(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' | sed -n 's/^.i. *//p')
 "
-  sed '/^#/d; /^ *$/d; s/ .*//' "$@" | while read -r names; do
+  packages_here "$@" | while read -r names _; do
     found=no
     for name in $(echo "$names" | tr '|' ' '); do
       case $installed in *"
@@ -34,17 +41,24 @@ missing_programs() {
 package_reason() {
   name=$1
   shift
-  cat "$@" | sed -n "s/^$name\(|[^ ]*\)\{0,1\}  *//p" | head -n 1
+  packages_here "$@" | sed -n "s/^$name\(|[^ ]*\)\{0,1\}  *//p" | head -n 1
+}
+
+# say_packages TITLE PACKAGES LIST...: each with its reason.
+say_packages() {
+  title=$1 named=$2
+  shift 2
+  say "$title"
+  for package in $named; do
+    say "  $package: $(package_reason "$package" "$@")"
+  done
 }
 
 # install_packages PACKAGES LIST...: says what and why, then installs; ends the script when it cannot.
 install_packages() {
   packages=$(echo $1)
   shift
-  say "missing packages:"
-  for package in $packages; do
-    say "  $package: $(package_reason "$package" "$@")"
-  done
+  say_packages "missing packages:" "$packages" "$@"
   if ! command -v apt-get >/dev/null; then
     say "install them with your distribution's tools:"
     for package in $packages; do

@@ -21,6 +21,11 @@ export const SETTINGS = {
     default: 512 * 2 ** 20,
     help: 'Most memory that machines hold while they wait; 0: none',
   },
+  'vm.kvm.seconds': {
+    kind: 'count',
+    default: 10,
+    help: 'Seconds that a guest may take to boot when the daemon tries whether /dev/kvm works',
+  },
   'network.publish-everywhere': {
     kind: 'switch',
     default: 0,

@@ -1,8 +1,9 @@
 // Control groups: where they are, making, filling, freezing and removing them. One API for version 1 and 2; `path` is
 // always the path below a hierarchy's root, e.g. /berth-1a2b3c4d/<id>.
 
-import { readFileSync } from 'node:fs';
-import { mkdir, readdir, readFile, rmdir, watch, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { readFileSync, watch } from 'node:fs';
+import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BerthError } from '../core/index.ts';
 import { readIfExists } from './files.ts';
@@ -138,7 +139,7 @@ async function subgroups(folder: string): Promise<string[]> {
 /** Freezes or thaws the group; resolves when every process in it has stopped (or goes on). */
 export async function freezeCgroup(path: string, frozen: boolean, host = cgroupHost()): Promise<void> {
   const folder = cgroupFolder(path, 'freezer', host) ?? join(host.hierarchies[0] ?? '', path);
-  if (host.version === 2) return freezeUnified(folder, frozen);
+  if (host.version === 2) return freezeUnified(path, folder, frozen);
   const file = join(folder, 'freezer.state');
   const goal = frozen ? 'FROZEN' : 'THAWED';
   // Version 1 tells of no completion: the state must be asked again, and asking is what drives it on.
@@ -148,19 +149,40 @@ export async function freezeCgroup(path: string, frozen: boolean, host = cgroupH
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
   if (frozen) await writeFile(file, 'THAWED');
-  throw new BerthError(
-    'timeout',
-    `${path}: the processes could not be ${frozen ? 'frozen' : 'thawed'} in time`,
-  );
+  throw notInTime(path, frozen);
 }
 
-async function freezeUnified(folder: string, frozen: boolean): Promise<void> {
+const FREEZE_MS = 5000;
+
+async function freezeUnified(path: string, folder: string, frozen: boolean): Promise<void> {
   const events = join(folder, 'cgroup.events');
   const reached = async () => (await readFile(events, 'utf8')).includes(`frozen ${frozen ? 1 : 0}`);
-  const changes = watch(events, { signal: AbortSignal.timeout(5000) });
-  await writeFile(join(folder, 'cgroup.freeze'), frozen ? '1' : '0');
-  if (await reached()) return;
-  for await (const _ of changes) if (await reached()) return;
+  // Callers count on the watch from here on: an iterator of fs/promises would only begin when it is first asked.
+  const watcher = watch(events);
+  try {
+    const signal = AbortSignal.timeout(FREEZE_MS);
+    for (let first = true; ; first = false) {
+      const changed = once(watcher, 'change', { signal });
+      changed.catch(() => {});
+      if (first) await writeFile(join(folder, 'cgroup.freeze'), frozen ? '1' : '0');
+      if (await reached()) return;
+      await changed;
+    }
+  } catch (error) {
+    if ((error as Error).name !== 'AbortError') throw error;
+    if (await reached()) return;
+    if (frozen) await writeFile(join(folder, 'cgroup.freeze'), '0');
+    throw notInTime(path, frozen);
+  } finally {
+    watcher.close();
+  }
+}
+
+function notInTime(path: string, frozen: boolean): BerthError {
+  return new BerthError(
+    'timeout',
+    `${path}: the processes could not be ${frozen ? 'frozen' : 'thawed'} in time: one of them may wait for a disk or a network file system`,
+  );
 }
 
 /** Whether the group is frozen; false if there is none. */

@@ -15,3 +15,4 @@ export * from './lock.ts';
 export * from './nft.ts';
 export * from './pressure.ts';
 export * from './process.ts';
+export { PACKAGE_OF, remedyFor } from './programs.ts';

@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { BerthError } from '../core/index.ts';
+import { missingInScript, programError } from './programs.ts';
 
 /** Output of `run` beyond this is an error: whatever may be larger belongs to `spawnStream`. */
 const MAX_OUTPUT_BYTES = 64 << 20;
@@ -31,7 +32,7 @@ export interface ChildExit {
 }
 
 /**
- * Runs a program to its end. Fails with `not-found` when it does not exist, `timeout`, `cancelled`, or `internal`
+ * Runs a program to its end. Fails with `not-found`, naming its package, when it does not exist, `timeout`, `cancelled`, or `internal`
  * naming the command, its exit status and the last of its stderr.
  */
 export async function run(
@@ -39,6 +40,24 @@ export async function run(
   args: readonly string[],
   options: RunOptions = {},
 ): Promise<RunResult> {
+  const { stdout, stderr } = await runToEnd(file, args, options);
+  return { stdout: stdout.toString(), stderr: stderr.toString() };
+}
+
+/** As `run`, for a program that prints bytes. */
+export async function runBytes(
+  file: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<Buffer> {
+  return (await runToEnd(file, args, options)).stdout;
+}
+
+async function runToEnd(
+  file: string,
+  args: readonly string[],
+  options: RunOptions,
+): Promise<{ readonly stdout: Buffer; readonly stderr: Buffer }> {
   const child = spawnStream(file, args, options);
   const stdout = collect(child.stdout);
   const stderr = collect(child.stderr);
@@ -53,7 +72,8 @@ export async function run(
   try {
     const [exit, out, err] = await Promise.all([child.exit, stdout, stderr]);
     if (exit.code === 0) return { stdout: out, stderr: err };
-    throw failure(file, args, exit, err.trim() || out.trim(), late, options.signal);
+    const text = err.toString().trim() || out.toString().trim();
+    throw failure(file, args, exit, text, late, options.signal);
   } finally {
     clearTimeout(timer);
   }
@@ -70,11 +90,13 @@ function failure(
   const command = [file, ...args].join(' ').slice(0, 300);
   if (signal?.aborted) return new BerthError('cancelled', `${command}: cancelled`);
   if (late) return new BerthError('timeout', `${command}: did not end in time and was killed`);
+  const missing = missingInScript(exit.code, text);
+  if (missing !== undefined) return programError(missing, new Error(`${command}: ${text.slice(-2000)}`));
   const how = exit.signal === null ? `exit status ${exit.code}` : `killed by ${exit.signal}`;
   return new BerthError('internal', `${command}: ${how}${text === '' ? '' : `: ${text.slice(-2000)}`}`);
 }
 
-async function collect(stream: Readable): Promise<string> {
+async function collect(stream: Readable): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let total = 0;
   for await (const chunk of stream as AsyncIterable<Buffer>) {
@@ -83,7 +105,7 @@ async function collect(stream: Readable): Promise<string> {
       throw new BerthError('exhausted', `output exceeds ${MAX_OUTPUT_BYTES} bytes`);
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString();
+  return Buffer.concat(chunks);
 }
 
 export interface StreamChild {
@@ -133,12 +155,8 @@ function ended(child: ChildProcess, file: string): Promise<ChildExit> {
   return new Promise((resolve, reject) => {
     child.once('error', (cause: NodeJS.ErrnoException) => {
       if (child.pid !== undefined) return;
-      const missing = cause.code === 'ENOENT';
-      reject(
-        new BerthError(missing ? 'not-found' : 'internal', `cannot execute ${file}: ${cause.message}`, {
-          cause,
-        }),
-      );
+      if (cause.code === 'ENOENT') reject(programError(file, cause));
+      else reject(new BerthError('internal', `cannot execute ${file}: ${cause.message}`, { cause }));
     });
     child.once('close', (code, signal) => resolve({ code, signal }));
   });

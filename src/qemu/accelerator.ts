@@ -63,13 +63,14 @@ export async function probeAccelerator(probe: AcceleratorProbe): Promise<HostVer
   const path = join(probe.cacheDir, 'accelerator.json');
   const bootId = (await readIfExists('/proc/sys/kernel/random/boot_id'))?.trim() ?? '';
   const obstacle = await findObstacle(probe.device);
-  const cached = await readCached(path, { bootId, obstacle });
+  const circumstances = { bootId, obstacle, timeoutMs: probe.timeoutMs };
+  const cached = await readCached(path, circumstances);
   if (cached !== undefined) return cached;
   const kvm = obstacle === '' ? tryKvm(probe) : emulated(obstacle);
   const [choice, tscKhz] = await Promise.all([kvm, readTscKhz(probe.tscCommand)]);
   const verdict = { ...choice, ...(tscKhz === undefined ? {} : { tscKhz }) };
   await mkdir(probe.cacheDir, { recursive: true }).catch(() => {});
-  await writeAtomic(path, JSON.stringify({ bootId, obstacle, verdict })).catch(() => {});
+  await writeAtomic(path, JSON.stringify({ ...circumstances, verdict })).catch(() => {});
   return verdict;
 }
 
@@ -77,14 +78,17 @@ export async function probeAccelerator(probe: AcceleratorProbe): Promise<HostVer
 interface Circumstances {
   readonly bootId: string;
   readonly obstacle: string;
+  readonly timeoutMs: number;
 }
 
 async function readCached(path: string, now: Circumstances): Promise<HostVerdict | undefined> {
   try {
     const text = await readIfExists(path);
     const cached = JSON.parse(text ?? '{}') as Partial<Circumstances> & { verdict?: HostVerdict };
-    const holds = now.bootId !== '' && cached.bootId === now.bootId && cached.obstacle === now.obstacle;
-    return holds ? cached.verdict : undefined;
+    const same = now.bootId !== '' && cached.bootId === now.bootId && cached.obstacle === now.obstacle;
+    // A guest that did not boot in less time may boot now.
+    const late = cached.verdict?.accelerator !== 'kvm' && (cached.timeoutMs ?? 0) < now.timeoutMs;
+    return same && !late ? cached.verdict : undefined;
   } catch {
     return undefined;
   }
@@ -118,7 +122,7 @@ async function tryKvm(probe: AcceleratorProbe): Promise<Choice> {
   } catch (error) {
     if (isBerthError(error, 'timeout'))
       return emulated(
-        `${probe.device} opens, but a guest did not boot with it in ${probe.timeoutMs / 1000} s`,
+        `${probe.device} opens, but a guest did not boot with it in ${probe.timeoutMs / 1000} s (the setting vm.kvm.seconds)`,
       );
     const last = errorMessage(error).split('\n').at(-1);
     return emulated(`a guest did not boot with ${probe.device}: ${last}`);

@@ -7,7 +7,7 @@ import { basename, join } from 'node:path';
 import { BerthError } from '../core/index.ts';
 import { type CpioEntry, encodeCpio } from '../formats/cpio.ts';
 import { moduleDependencies } from '../formats/elf.ts';
-import { run, writeAtomic } from '../host/index.ts';
+import { runBytes, writeAtomic } from '../host/index.ts';
 import { type GuestKernel, removeOthers } from './kernel.ts';
 
 /**
@@ -97,9 +97,7 @@ const UNPACKERS: Readonly<Record<string, string>> = { xz: 'xz', zst: 'zstd', gz:
 async function readModule(path: string): Promise<Buffer> {
   const packer = UNPACKERS[basename(path).split('.').at(-1) ?? ''];
   if (packer === undefined) return readFile(path);
-  // Base64 keeps the bytes whole on their way through text.
-  const { stdout } = await run('sh', ['-c', '"$1" -dc -- "$2" | base64 -w0', 'sh', packer, path]);
-  return Buffer.from(stdout, 'base64');
+  return runBytes(packer, ['-dc', '--', path]);
 }
 
 /** The guest trusts what the host gave it: checking each signature would only cost its start. */

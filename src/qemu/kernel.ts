@@ -44,7 +44,7 @@ export async function findKernel(store: string): Promise<GuestKernel> {
   }
   throw new BerthError(
     'unavailable',
-    `there is no guest kernel in ${store}: run scripts/fetch-kernel.sh (./berth set-up does it)`,
+    `there is no guest kernel in ${store}: run set-up again (npm run setup), which fetches one`,
   );
 }
 

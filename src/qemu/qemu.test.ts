@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import {
   type AcceleratorProbe,
   findKernel,
   type Machine,
   machineArguments,
+  prepareInitrd,
   probeAccelerator,
 } from './index.ts';
 
@@ -135,6 +137,15 @@ describe('on a host', () => {
     assert.equal((await probeAccelerator(probe('cached', 'exit 1'))).accelerator, 'tcg');
   });
 
+  test('a guest that did not boot in time is tried again when it may take longer', async () => {
+    await probeAccelerator(probe('slow', 'exec sleep 100', { timeoutMs: 100 }));
+    const again = (timeoutMs: number) =>
+      probeAccelerator(probe('slow', 'echo berth-probe: ok', { timeoutMs }));
+    assert.equal((await again(100)).accelerator, 'tcg');
+    assert.equal((await again(5000)).accelerator, 'kvm');
+    assert.equal((await again(100)).accelerator, 'kvm');
+  });
+
   test('a device that comes or goes is judged anew', async () => {
     const device = join(root, 'plugged');
     const plugged = probe('plugged-cache', 'echo berth-probe: ok', { device });
@@ -143,6 +154,20 @@ describe('on a host', () => {
     assert.equal((await probeAccelerator(plugged)).accelerator, 'kvm');
     await rm(device);
     assert.equal((await probeAccelerator(plugged)).accelerator, 'tcg');
+  });
+
+  test('a module that cannot be unpacked whole fails the initrd, and nothing is kept', async () => {
+    const [folder, cache, agent] = ['modules-store', 'modules-cache', 'modules-agent'].map((name) =>
+      join(root, name),
+    );
+    assert.ok(folder && cache && agent);
+    await mkdir(join(folder, 'modules/kernel'), { recursive: true });
+    await mkdir(cache);
+    await writeFile(agent, 'agent');
+    const packed = gzipSync(Buffer.alloc(100_000));
+    await writeFile(join(folder, 'modules/kernel/virtio_pci.ko.gz'), packed.subarray(0, packed.length - 20));
+    await assert.rejects(prepareInitrd({ version: '1', folder }, agent, cache), /gzip -dc/);
+    assert.deepEqual(await readdir(cache), []);
   });
 
   test('the newest complete kernel is taken, and an empty store says what to run', async () => {
@@ -154,6 +179,9 @@ describe('on a host', () => {
     await rm(join(store, '6.2.0-1-cloud/vmlinuz'));
     assert.equal((await findKernel(store)).version, '6.1.0-56-cloud');
     await chmod(store, 0o755);
-    await assert.rejects(findKernel(join(root, 'nothing')), { code: 'unavailable', message: /fetch-kernel/ });
+    await assert.rejects(findKernel(join(root, 'nothing')), {
+      code: 'unavailable',
+      message: /npm run setup/,
+    });
   });
 });

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -41,6 +41,43 @@ describe('set-up', () => {
     assert.equal(withPackages(list, 'missing_packages list'), 'no-such-package\n');
     assert.equal(withPackages(list, 'package_reason no-such-package list'), 'to be missed\n');
     assert.equal(withPackages(list, 'package_reason no-such-other list'), 'either will do\n');
+  });
+
+  test('leaves out what a release does not have', () => {
+    const list = 'virtiofsd [!debian-12 !ubuntu-22.04]  shares\nmount  mounts\n';
+    const namesIn = (release: string) =>
+      withPackages(list, `printf '${release}' > os; os_release=./os; packages_here list`).trim();
+    assert.equal(namesIn('ID=debian\\nVERSION_ID="12"\\n'), 'mount  mounts');
+    assert.equal(namesIn('ID=ubuntu\\nVERSION_ID="22.04"\\n'), 'mount  mounts');
+    for (const release of [
+      'ID=debian\\nVERSION_ID="13"\\n',
+      'ID=ubuntu\\nVERSION_ID="24.04"\\n',
+      'ID=kali\\n',
+    ])
+      assert.equal(namesIn(release), 'virtiofsd  shares\nmount  mounts');
+  });
+
+  test('only lists what it would do when asked to', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'berth-setup-'));
+    try {
+      for (const name of ['scripts', 'berth', 'package-lock.json'])
+        cpSync(join(ROOT, name), join(folder, name), { recursive: true });
+      writeFileSync(join(folder, 'scripts/packages.txt'), 'no-such-package  to be missed\n');
+      const text = execFileSync('unshare', ['--net', join(folder, 'berth'), 'setup', '--dry-run'], {
+        encoding: 'utf8',
+        env: { PATH: process.env['PATH'], BERTH_KERNEL_DIR: join(folder, 'kernel') },
+      });
+      for (const said of [
+        /no-such-package: to be missed/,
+        /npm packages/,
+        /compile Berth/,
+        /kernel for guests/,
+      ])
+        assert.match(text, said);
+      assert.deepEqual(readdirSync(folder).sort(), ['berth', 'package-lock.json', 'scripts']);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 
   test('prints what to install where there is no apt', () => {

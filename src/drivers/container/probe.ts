@@ -7,6 +7,7 @@ import type { DriverProbe, Probe } from '../../core/index.ts';
 import { BerthError, errorMessage } from '../../core/index.ts';
 import { cgroupHost, removeEmptyCgroup } from '../../host/cgroup.ts';
 import { run } from '../../host/process.ts';
+import { remedyFor } from '../../host/programs.ts';
 import { isolatedCommand, writeBundle } from './bare-runtime.ts';
 
 export interface Runtime {
@@ -50,13 +51,13 @@ async function tryRuntime(
   workDir: string,
 ): Promise<{ runtime?: Runtime; probe: Probe }> {
   try {
+    const version = (await run(name, ['--version'])).stdout.trim();
     const path = (await run('sh', ['-c', `command -v ${name}`])).stdout.trim();
-    const version = (await run(path, ['--version'])).stdout.trim();
     await runOnce(path, shimPath, workDir);
     const detail = `${version.split('\n')[0]} runs containers`;
     return { runtime: { name, path, version }, probe: { name, ok: true, detail } };
   } catch (error) {
-    const remedy = `install the package ${name}, and run Berth as root with the right to make namespaces`;
+    const remedy = remedyFor(error, 'run Berth as root with the right to make namespaces and control groups');
     return { probe: { name, ok: false, detail: errorMessage(error), remedy } };
   }
 }

@@ -70,7 +70,6 @@ export interface VmDriverOptions {
   readonly kvmDevice?: string;
   /** What taps are opened by; without it machines have no network interfaces. */
   readonly tunDevice?: string;
-  readonly kvmTimeoutMs?: number;
 }
 
 interface Boot {
@@ -97,6 +96,7 @@ class VmDriver implements Driver {
   readonly #swept: Promise<void>;
   #boot: Promise<Omit<Boot, 'nics'>> | undefined;
   #probe: Promise<DriverProbe> | undefined;
+  #triedForMs: number | undefined;
 
   constructor(options: VmDriverOptions) {
     this.#options = {
@@ -105,7 +105,6 @@ class VmDriver implements Driver {
       writableBytes: WRITABLE_BYTES,
       kvmDevice: '/dev/kvm',
       tunDevice: '/dev/net/tun',
-      kvmTimeoutMs: 10_000,
       verdictDir: options.cacheDir,
       config: () => DEFAULT_CONFIG,
       pressureCommand: [options.shimPath, 'pressure'],
@@ -131,7 +130,16 @@ class VmDriver implements Driver {
     return { ...probe, facts: { ...probe.facts, ...this.#templates.facts(), ...this.#pool.facts() } };
   }
 
+  /** Another time limit may bring another verdict. */
+  #kvmTimeoutMs(): number {
+    const timeoutMs = this.#options.config()['vm.kvm.seconds'] * 1000;
+    if (timeoutMs !== this.#triedForMs) [this.#boot, this.#probe] = [undefined, undefined];
+    this.#triedForMs = timeoutMs;
+    return timeoutMs;
+  }
+
   #probeOnce(): Promise<DriverProbe> {
+    this.#kvmTimeoutMs();
     const { qemu, virtiofsd, agentPath, shimPath } = this.#options;
     this.#probe ??= probeHost({
       ...{ qemu, virtiofsd, agentPath, shimPath },
@@ -147,7 +155,8 @@ class VmDriver implements Driver {
 
   /** What every machine boots with; made once, tried again after a failure. */
   async #prepareBoot(): Promise<Boot> {
-    this.#boot ??= this.#makeBoot().catch((error: unknown) => {
+    const timeoutMs = this.#kvmTimeoutMs();
+    this.#boot ??= this.#makeBoot(timeoutMs).catch((error: unknown) => {
       this.#boot = undefined;
       throw error;
     });
@@ -155,8 +164,8 @@ class VmDriver implements Driver {
     return { ...boot, nics };
   }
 
-  async #makeBoot(): Promise<Omit<Boot, 'nics'>> {
-    const { kernelDir, cacheDir, verdictDir, agentPath, qemu, kvmDevice, kvmTimeoutMs } = this.#options;
+  async #makeBoot(timeoutMs: number): Promise<Omit<Boot, 'nics'>> {
+    const { kernelDir, cacheDir, verdictDir, agentPath, qemu, kvmDevice } = this.#options;
     const found = await findKernel(kernelDir);
     const [kernel, initrd] = await Promise.all([
       prepareKernel(found, cacheDir),
@@ -167,7 +176,7 @@ class VmDriver implements Driver {
       device: kvmDevice,
       command: probeCommand(qemu, kernel.path, initrd, kernel.direct),
       tscCommand: [agentPath, 'tsc'],
-      timeoutMs: kvmTimeoutMs,
+      timeoutMs,
     });
     return { version: found.version, kernel, initrd, host };
   }

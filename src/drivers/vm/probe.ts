@@ -2,7 +2,7 @@
 
 import { access, constants } from 'node:fs/promises';
 import { type DriverProbe, errorMessage, type Probe } from '../../core/index.ts';
-import { run } from '../../host/index.ts';
+import { remedyFor, run } from '../../host/index.ts';
 import type { HostVerdict } from '../../qemu/index.ts';
 
 export interface ProbeInputs {
@@ -19,7 +19,7 @@ async function check(name: string, remedy: string, look: () => Promise<string>):
   try {
     return { name, ok: true, detail: await look() };
   } catch (error) {
-    return { name, ok: false, detail: errorMessage(error), remedy };
+    return { name, ok: false, detail: errorMessage(error), remedy: remedyFor(error, remedy) };
   }
 }
 
@@ -28,7 +28,9 @@ async function executable(path: string): Promise<string> {
   return path;
 }
 
-const INSTALL = 'run ./berth set-up, or install the packages qemu-system-x86, erofs-utils and e2fsprogs';
+const INSTALL = 'run set-up again, or install the packages qemu-system-x86, erofs-utils and e2fsprogs';
+const SHARES =
+  'run set-up again, or install the package virtiofsd (a part of qemu-system-common in Debian 12)';
 
 /** Never throws. */
 export async function probeHost(inputs: ProbeInputs): Promise<DriverProbe> {
@@ -43,11 +45,11 @@ export async function probeHost(inputs: ProbeInputs): Promise<DriverProbe> {
       return 'present';
     }),
     check('mkfs.ext4', INSTALL, async () => (await run('mkfs.ext4', ['-V'])).stderr.split('\n')[0] ?? ''),
-    check('virtiofsd', INSTALL, () => executable(inputs.virtiofsd)),
+    check('virtiofsd', SHARES, () => executable(inputs.virtiofsd)),
     check('guest agent', 'run npm run build', () => executable(inputs.agentPath)),
     check('supervisor', 'run npm run build', () => executable(inputs.shimPath)),
-    check('guest kernel', 'run scripts/fetch-kernel.sh', inputs.kernel),
-    check('accelerator', 'nothing needs to be done: guests run emulated, more slowly', async () => {
+    check('guest kernel', 'run set-up again (npm run setup)', inputs.kernel),
+    check('accelerator', 'see what is said of the guest kernel', async () => {
       verdict = await inputs.accelerator();
       return `${verdict.accelerator}: ${verdict.reason}`;
     }),

@@ -5,6 +5,7 @@ import { type Family, familyOf } from './address-classes.ts';
 import type { Declaration, Element } from './declaration.ts';
 import type { Direction, Policy, PolicyRule, Target } from './policy.ts';
 import { formatRule } from './policy-text.ts';
+import { PROTOCOL } from './protocols.ts';
 
 const FAMILIES = [4, 6] as const;
 /** How long an address stays allowed for who uses it. */
@@ -135,10 +136,11 @@ function matchesOf(owner: PolicyOwner, { direction, target }: PolicyRule): Match
 
 /** The port of whom the connection goes to, behind any translation. */
 function formatPorts({ ports, protocol }: PolicyRule): string {
-  const protocols = protocol ?? '{ tcp, udp }';
-  if (ports.length === 0) return protocol === undefined ? '' : `meta l4proto ${protocol}`;
+  const numbers = protocol === undefined ? [PROTOCOL.tcp, PROTOCOL.udp] : [PROTOCOL[protocol]];
+  const match = `meta l4proto { ${numbers.join(', ')} }`;
+  if (ports.length === 0) return protocol === undefined ? '' : match;
   const ranges = ports.map(({ first, last }) => (first === last ? `${first}` : `${first}-${last}`));
-  return `meta l4proto ${protocols} ct reply proto-src { ${ranges.join(', ')} }`;
+  return `${match} ct reply proto-src { ${ranges.join(', ')} }`;
 }
 
 /** "berth: web: deny to any: " */

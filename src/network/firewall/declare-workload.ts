@@ -4,6 +4,7 @@ import { familyOf } from './address-classes.ts';
 import { formatHex } from './address-range.ts';
 import { compilePolicy, declareJumps } from './compile-policy.ts';
 import type { Declaration, Element } from './declaration.ts';
+import { PROTOCOL } from './protocols.ts';
 import { addressesOf, type FirewallEndpoint, type FirewallWorkload, type PublishedPort } from './types.ts';
 
 /** Beside what is due in a second, which the kernel always grants at once: some of the largest unsplit segments. */
@@ -71,8 +72,8 @@ function declarePort({ protocol, hostAddress, hostPort, address, port }: Publish
   const family = familyOf(address);
   const target = `${address} . ${port}`;
   return isEverywhere(hostAddress)
-    ? inet(`published_any${family}`, `${protocol} . ${hostPort}`, target)
-    : inet(`published${family}`, `${hostAddress} . ${protocol} . ${hostPort}`, target);
+    ? inet(`published_any${family}`, `${PROTOCOL[protocol]} . ${hostPort}`, target)
+    : inet(`published${family}`, `${hostAddress} . ${PROTOCOL[protocol]} . ${hostPort}`, target);
 }
 
 export function isEverywhere(hostAddress: string): boolean {

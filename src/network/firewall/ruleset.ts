@@ -2,11 +2,13 @@
 // chains that look them up. Only policies add chains of their own.
 
 import { METADATA, PRIVATE } from './address-classes.ts';
+import { PROTOCOL } from './protocols.ts';
 
 /** Table, chain, and the rules of it; the first may be a hook. */
 type Chain = readonly [name: string, ...rules: readonly string[]];
 
 const FAMILIES = [4, 6] as const;
+const TCP_OR_UDP = `meta l4proto { ${PROTOCOL.tcp}, ${PROTOCOL.udp} }`;
 
 const ROUTED_SETS: readonly string[] = [
   'set bridges { type ifname; }',
@@ -55,16 +57,16 @@ const ROUTED_CHAINS: readonly Chain[] = [
     ...both('ct original IP saddr @denied_outF'),
     ...both('ct reply IP saddr @denied_inF'),
     // Workloads and the host's own programs are told at once; others learn nothing.
-    'iifname @bridges meta l4proto tcp reject with tcp reset',
+    `iifname @bridges meta l4proto ${PROTOCOL.tcp} reject with tcp reset`,
     'iifname @bridges reject with icmpx admin-prohibited',
-    'fib saddr type local meta l4proto tcp reject with tcp reset',
+    `fib saddr type local meta l4proto ${PROTOCOL.tcp} reject with tcp reset`,
     'fib saddr type local reject with icmpx admin-prohibited',
     'drop',
   ],
   [
     'settled',
     // What is reported about a connection is as good as the connection was.
-    'ct state related meta l4proto { icmp, ipv6-icmp } accept',
+    `ct state related meta l4proto { ${PROTOCOL.icmp}, ${PROTOCOL.icmp6} } accept`,
     ...both('ct original IP saddr @watchedF return'),
     ...both('ct reply IP saddr @watchedF return'),
     'accept',
@@ -107,7 +109,7 @@ const ROUTED_CHAINS: readonly Chain[] = [
     'icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, mld-listener-report, mld2-listener-report } accept',
     'ct state invalid drop',
     'ct state established,related ct direction reply accept',
-    ...both('iifname . IP daddr . th dport @resolversF meta l4proto { tcp, udp } accept'),
+    ...both(`iifname . IP daddr . th dport @resolversF ${TCP_OR_UDP} accept`),
     'meta nfproto ipv4 udp dport 67 accept',
     'meta nfproto ipv6 udp dport 547 accept',
     'icmp type echo-request accept',
@@ -147,7 +149,7 @@ const ROUTED_HOOKS: readonly Chain[] = [
   [
     'prerouting',
     'type nat hook prerouting priority dstnat; policy accept;',
-    ...both('meta l4proto { tcp, udp } th dport 53 redirect to :iifname . IP daddr map @namesF'),
+    ...both(`${TCP_OR_UDP} th dport 53 redirect to :iifname . IP daddr map @namesF`),
     'ip daddr != 127.0.0.0/8 fib daddr type local jump published',
     'meta nfproto ipv6 fib daddr type local jump published',
   ],
