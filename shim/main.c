@@ -12,6 +12,7 @@
 #include "backend.h"
 #include "image.h"
 #include "init.h"
+#include "lock.h"
 #include "pressure.h"
 #include "probe.h"
 #include "supervisor.h"
@@ -69,6 +70,22 @@ static void detach(void)
     umask(022);
 }
 
+/* Without the folder, nothing in it may be touched, not even the file for complaints: only the daemon's first connection
+ * is left to tell by. */
+static int refuse(int first_fd)
+{
+    char message[4200];
+    struct buffer fields = {0}, out = {0};
+    int taken = errno == EWOULDBLOCK;
+    if (taken) snprintf(message, sizeof message, "another supervisor holds %s; wait until it has ended, or end it", options.dir);
+    else snprintf(message, sizeof message, "cannot take %s: %s", options.dir, strerror(errno));
+    field_add(&fields, "code", taken ? "conflict" : "internal");
+    field_add(&fields, "message", message);
+    frame_append(&out, FRAME_FAIL, 0, buffer_head(&fields), fields.length);
+    if (first_fd < 0 || write(first_fd, buffer_head(&out), out.length) < 0) dprintf(2, "%s\n", message);
+    return 75;
+}
+
 int main(int argc, char **argv)
 {
     const char *slash = strrchr(argv[0], '/');
@@ -84,6 +101,7 @@ int main(int argc, char **argv)
     if (parse(backend, argc, argv) < 0) return 64;
     if (chdir(options.dir) < 0) return dprintf(2, "%s: %s\n", options.dir, strerror(errno)), 66;
     int first = fcntl(3, F_GETFD) < 0 ? -1 : 3;
+    if (lock_take(".") < 0) return refuse(first);
     detach();
     return supervise(backend, first);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "clients.h"
+#include "lock.h"
 #include "log.h"
 
 #define EXIT_ROOM 2048
@@ -82,6 +83,7 @@ static void finish(void)
     unlink("shim.sock");
     unlink("exit.tmp");
     unlink("shim.pid");
+    lock_release();
     conn_flush_all(2000);
     loop_stop();
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lock.h"
 #include "vm.h"
 
 /* What this machine has in its folder. Clients find the shim by its socket: that goes last. */
@@ -25,6 +26,9 @@ int pool_become(struct conn *conn, const struct fields *fields)
 {
     const char *folder = fields_get(fields, "dir"), *id = fields_get(fields, "id");
     if (!folder || !id) return conn_fail(conn, "invalid-argument", 0, "dir and id are needed"), -1;
+    if (lock_take(folder) < 0)
+        return conn_fail(conn, errno == EWOULDBLOCK ? "conflict" : "internal", 0, "cannot take %s: %s", folder,
+                         errno == EWOULDBLOCK ? "another supervisor holds it" : strerror(errno)), -1;
     if (move_to(folder) < 0)
         return conn_fail(conn, "internal", 0, "cannot move to %s: %s", folder, strerror(errno)), -1;
     options.dir = xstrdup(folder);

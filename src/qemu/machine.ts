@@ -141,9 +141,9 @@ function writableOptions(machine: Machine): string {
 const blockDevice = (node: string, id: string) =>
   `virtio-blk-pci,drive=${node},id=${id},werror=report,rerror=report`;
 
-/** QEMU's own locks would be taken on descriptors that machines share. */
+/** QEMU locks its files itself: a second machine on one writable disk does not start. Each shim opens them anew. */
 function disk(node: string, id: string, fd: number, options: string): string[] {
-  const file = `file.driver=file,file.filename=/dev/fdset/${fd},file.locking=off`;
+  const file = `file.driver=file,file.filename=/dev/fdset/${fd},file.locking=on`;
   return [
     ...['-add-fd', `fd=${fd},set=${fd}`],
     ...['-blockdev', `driver=raw,node-name=${node},${options},${file}`],

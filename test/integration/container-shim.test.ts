@@ -7,9 +7,10 @@ import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { spawnShim } from '../../src/drivers/container/process.ts';
 import { encodeFields, encodeFrame, FRAME } from '../../src/formats/frames.ts';
 import { connectShim } from '../../src/guest/index.ts';
-import { openLab } from '../fixtures/container.ts';
+import { openLab, SHIM_PATH } from '../fixtures/container.ts';
 
 describe('a shim', () => {
   it('closes a connection that sends nonsense, and no other', async () => {
@@ -52,6 +53,22 @@ describe('a shim', () => {
     connection.send(FRAME.open, encodeFields({}));
     connection.close();
     assert.equal((await instance.state()).state, 'running');
+  });
+
+  it('is the only one of its folder', async () => {
+    await using lab = await openLab();
+    const spec = await lab.bench.spec(['sleep', '1000']);
+    const instance = lab.bench.own(await lab.driver.create(spec));
+    await instance.start();
+    const second = spawnShim(SHIM_PATH, '/usr/bin/crun', spec);
+    await assert.rejects(second.prepare('accounts'), {
+      code: 'conflict',
+      message: /another supervisor holds/,
+    });
+    await second.gone;
+    assert.equal((await instance.state()).state, 'running');
+    await instance.kill(9);
+    assert.equal((await instance.wait()).code, 137);
   });
 
   it('takes clients that vanish in the middle of anything', async () => {

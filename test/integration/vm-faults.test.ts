@@ -3,11 +3,12 @@
 import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { access, mkdir, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Instance } from '../../src/core/index.ts';
 import { createVmDriver } from '../../src/drivers/vm/index.ts';
+import { startShim } from '../../src/drivers/vm/process.ts';
 import { cgroupHost, cgroupPids } from '../../src/host/index.ts';
 import { execToEnd, openVmLab, runToEnd, textOf, type VmLab, vmPaths } from '../fixtures/vm.ts';
 
@@ -109,7 +110,7 @@ describe('faults of VMs', { timeout: 300_000 }, () => {
     await small.close?.();
   });
 
-  test('the monitor runs unprivileged, filtered, in namespaces and a cgroup of its own', async () => {
+  test('the monitor runs unprivileged, filtered, in namespaces, a cgroup and a folder of its own', async () => {
     const data = join(lab.root, 'shared');
     await mkdir(data);
     const vm = await lab.create(['sleep', '1000'], {
@@ -130,6 +131,18 @@ describe('faults of VMs', { timeout: 300_000 }, () => {
     assert.ok(group.includes(pid));
     // virtiofsd is in the same group: nothing of a VM runs outside.
     assert.ok(group.length >= 2);
+    const { ino } = await stat(join(lab.root, 'workloads', vm.id, 'writable.ext4'));
+    const locks = (await textOf('/proc/locks')).split('\n').filter((line) => line.includes('OFDLCK'));
+    assert.ok(
+      locks.some((line) => line.includes(`:${ino} `)),
+      `QEMU holds no lock of its disk: ${locks.join('\n')}`,
+    );
+    const spec = await lab.spec([], { id: vm.id, dir: join(lab.root, 'workloads', vm.id) });
+    const second = startShim(vmPaths.shimPath, spec);
+    await assert.rejects(second.start({}), { code: 'conflict', message: /another supervisor holds/ });
+    await second.gone;
+    assert.equal((await execToEnd(vm, ['echo', 'well'])).stdout, 'well\n');
+    assert.equal(await textOf(join(spec.dir, 'shim.err')), '');
     await vm.kill(9);
     await vm.wait();
     await vm.remove();
