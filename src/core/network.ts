@@ -57,10 +57,20 @@ export interface Network {
   readonly options: Readonly<Record<string, string>>;
   /** The bridge's interface on the host, or ''. */
   readonly bridge: string;
+  /** Set while the network uses a bridge that is not Berth's. */
+  readonly borrowed?: BorrowedBridge;
   /** Absent: that of the host's way out. */
   readonly mtu?: number;
   /** For all its members, after their own: text of the policy language. */
   readonly policy?: string;
+}
+
+/** Changes that Berth made to a bridge of somebody else, to be undone when it needs the bridge no longer. */
+export interface BorrowedBridge {
+  /** Addresses that Berth added, with their prefix lengths. */
+  readonly addresses: readonly string[];
+  /** Values of kernel settings from before, by their paths. */
+  readonly settings: Readonly<Record<string, string>>;
 }
 
 /** Most that a workload receives and sends. */

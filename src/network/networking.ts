@@ -32,6 +32,7 @@ import type { Member } from './member.ts';
 import type { NameServer } from './names/index.ts';
 import { OpenNames } from './open-names.ts';
 import { PortBook } from './ports.ts';
+import { settleBridge } from './settle-bridge.ts';
 import type { NetworkStore } from './store.ts';
 import { uplinkMtu } from './uplink.ts';
 
@@ -175,8 +176,8 @@ export class Networking {
   async #specs(endpoints: readonly Endpoint[]): Promise<readonly EndpointSpec[]> {
     const networks = await Promise.all(
       endpoints.map(async (endpoint) => {
-        const network = this.store.get(endpoint.networkId);
-        return { endpoint, network, mtu: await this.#raise(network) };
+        const mtu = await this.#raise(this.store.get(endpoint.networkId));
+        return { endpoint, network: this.store.get(endpoint.networkId), mtu };
       }),
     );
     const wayOut = networks.find(({ network }) => !network.internal)?.endpoint;
@@ -199,11 +200,12 @@ export class Networking {
     }
   }
 
-  async #raiseNow(network: Network): Promise<number> {
-    const mtu = network.mtu ?? (await uplinkMtu());
+  async #raiseNow(recorded: Network): Promise<number> {
+    const mtu = recorded.mtu ?? (await uplinkMtu());
     const ports = [...this.#open.values()].flatMap(({ endpoints }) =>
-      endpoints.filter(({ networkId }) => networkId === network.id).map(portOf),
+      endpoints.filter(({ networkId }) => networkId === recorded.id).map(portOf),
     );
+    const network = await settleBridge(this.store, recorded, ports);
     await raiseBridge(network, mtu, ports);
     await this.#others.makeWay([network.bridge]);
     const gateways = network.subnets.map(({ gateway }) => gateway);
@@ -281,7 +283,7 @@ export class Networking {
     await this.#names.release(network.id);
     this.#networks.delete(network.id);
     await this.#firewall.removeNetwork(network.id);
-    await lowerBridge(network.bridge);
+    await lowerBridge(this.store.get(network.id));
   }
 
   /** What stands in the way of our networks on this host, or would, and what was done about it. */
@@ -297,7 +299,10 @@ export class Networking {
     this.#networks.clear();
     await this.#firewall.uninstall();
     await this.#others.leave(bridges);
-    for (const bridge of bridges) await lowerBridge(bridge);
+    for (const network of this.store.list()) {
+      await lowerBridge(network);
+      if (network.borrowed !== undefined) await this.store.change(network.id, { borrowed: undefined });
+    }
   }
 
   #bridges(): readonly string[] {

@@ -27,7 +27,7 @@ function tableName(root: string): string {
 export async function openNetworking({ root, log }: OpenNetworkingOptions): Promise<Networking> {
   const store: NetworkStore = await NetworkStore.open({
     root: join(root, 'networks'),
-    taken: () => routedSubnets(new Set(store.list().map(({ bridge }) => bridge))),
+    taken: (other) => routedSubnets(new Set([...store.list().map(({ bridge }) => bridge), other])),
     log,
   });
   // It is there for everyone who looks; without the tools it is made when it is wanted, and says then what is missing.

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { BerthError, errorMessage, type Network } from '../core/index.ts';
 import { readIfExists, writeAtomic } from '../host/index.ts';
 import type { Subnet } from './address.ts';
-import { interfaceExists } from './bridge.ts';
+import { bridgeOwner, checkBridge, interfaceExists } from './bridge.ts';
 import { chooseSubnets, type SubnetRequest } from './choose-subnets.ts';
 import { BUILT_IN, checkName, DEFAULT_NETWORK } from './names-of-networks.ts';
 
@@ -28,8 +28,8 @@ export interface CreateNetworkOptions {
 export interface NetworkStoreOptions {
   /** Made if absent. */
   readonly root: string;
-  /** Subnets that this host reaches by other ways: none of ours may overlap one. */
-  readonly taken: () => Promise<readonly Subnet[]>;
+  /** Subnets that this host reaches by other ways than our bridges and `bridge`: none of ours may overlap one. */
+  readonly taken: (bridge: string) => Promise<readonly Subnet[]>;
   readonly log: (line: string) => void;
 }
 
@@ -87,11 +87,12 @@ export class NetworkStore {
   async #make(options: CreateNetworkOptions): Promise<Network> {
     const id = randomBytes(32).toString('hex');
     const others = this.list().filter(({ driver }) => driver === 'bridge');
-    const bridge = options.bridge ?? `berth-${id.slice(0, 8)}`;
+    const bridge = options.bridge ?? ownBridgeName(id);
     const rival = others.find((network) => network.bridge === bridge);
     if (rival !== undefined)
       throw new BerthError('conflict', `bridge ${bridge} is that of network ${rival.name}`);
-    const taken = await this.#options.taken();
+    if ((await bridgeOwner({ id, bridge })) === 'another') await checkBridge(bridge, []);
+    const taken = await this.#options.taken(bridge);
     const network: Network = {
       ...{ id, name: options.name, createdAt: new Date().toISOString(), driver: 'bridge', bridge },
       subnets: chooseSubnets(options.subnets, options.ipv6, others, taken),
@@ -125,11 +126,13 @@ export class NetworkStore {
     return [...BUILT_IN, ...made];
   }
 
-  /** Undefined: none any more. */
-  async setPolicy(id: string, policy: string | undefined): Promise<Network> {
+  /** What is undefined in `change` is no longer there. */
+  async change(
+    id: string,
+    change: { readonly [Key in 'policy' | 'bridge' | 'borrowed']?: Network[Key] | undefined },
+  ): Promise<Network> {
     return await this.#alone(async () => {
-      const { policy: _, ...others } = this.get(id);
-      const changed = { ...others, ...(policy === undefined ? {} : { policy }) };
+      const changed = { ...this.get(id), ...change } as Network;
       await writeAtomic(this.#path(id), JSON.stringify(changed), { durable: true });
       this.#networks.set(id, changed);
       return changed;
@@ -148,6 +151,11 @@ export class NetworkStore {
     this.#turn = turn.catch(() => {});
     return turn;
   }
+}
+
+/** The bridge of a network that asks for none by name. */
+export function ownBridgeName(id: string): string {
+  return `berth-${id.slice(0, 8)}`;
 }
 
 function parseNetwork(text: string, id: string): Network {

@@ -9,7 +9,17 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { findInterfaces } from '../fixtures/engine-leaks.ts';
 import { sh } from '../fixtures/network-lab.ts';
-import { askFrom, here, host, ready, remove, serve, settingsOf, setUp } from '../fixtures/networks.ts';
+import {
+  addressOf,
+  askFrom,
+  here,
+  host,
+  ready,
+  remove,
+  serve,
+  settingsOf,
+  setUp,
+} from '../fixtures/networks.ts';
 
 setUp();
 
@@ -25,6 +35,51 @@ test('uninstall leaves nothing on the host, not while workloads run, and what st
   await host.ok('start', 'last');
   await ready('last');
   assert.match(askFrom(here, '127.0.0.1', 8080), /^last sees/);
+});
+
+test('a bridge that was there before is used when it is named, and left as it was', async (t) => {
+  const look = () => sh('ip', '-o', 'addr', 'show', 'dev', 'theirs0');
+  const settings = () =>
+    sh('sh', '-c', 'cat /proc/sys/net/ipv4/conf/theirs0/* /proc/sys/net/ipv6/conf/theirs0/accept_ra');
+  sh('ip', 'link', 'add', 'theirs0', 'type', 'bridge');
+  sh('ip', 'link', 'add', 'plain0', 'type', 'veth', 'peer', 'name', 'plain1');
+  t.after(() => sh('sh', '-c', 'ip link del theirs0; ip link del plain0'));
+  sh('ip', 'link', 'set', 'theirs0', 'addrgenmode', 'none');
+  sh('ip', 'addr', 'add', '10.77.0.9/24', 'dev', 'theirs0');
+  sh('ip', 'link', 'set', 'theirs0', 'up');
+  const create = (bridge: string) =>
+    host.run(
+      ...['network', 'create', '--subnet', '10.77.0.0/24', '--ipv6'],
+      ...['-o', `com.docker.network.bridge.name=${bridge}`, 'guest'],
+    );
+  assert.match((await create('plain0')).stderr, /interface plain0 exists and is no bridge/);
+  sh('ip', 'link', 'set', 'plain0', 'master', 'theirs0');
+  assert.match((await create('theirs0')).stderr, /bridge theirs0 joins other interfaces \(plain0\)/);
+  sh('ip', 'link', 'set', 'plain0', 'nomaster');
+  const before = [look(), settings()];
+  for (const remove of [
+    ['network', 'rm', 'guest'],
+    ['system', 'uninstall', '-f'],
+  ]) {
+    const { code, stderr } = await create('theirs0');
+    assert.equal(code, 0, stderr);
+    await serve('web', 'container', '--network', 'guest');
+    assert.match(askFrom(here, await addressOf('web', 'guest'), 80), /^web sees 10\.77\.0\.9$/);
+    await host.ok('rm', '-f', 'web');
+    await host.ok(...remove);
+    assert.deepEqual([look(), settings()], before, remove.join(' '));
+  }
+});
+
+test('a bridge that somebody made under the name of ours is neither used nor removed', async (t) => {
+  await host.ok('network', 'create', 'late');
+  const name = (await host.ok('network', 'inspect', '-f', '{{.Id}}', 'late')).slice(0, 8);
+  sh('ip', 'link', 'add', `berth-${name}`, 'type', 'bridge');
+  t.after(() => sh('ip', 'link', 'del', `berth-${name}`));
+  const { stderr } = await host.run('run', '--rm', '--network', 'late', 'busybox', 'true');
+  assert.match(stderr, /berth-[0-9a-f]{8} exists/);
+  await host.ok('network', 'rm', 'late');
+  assert.match(sh('ip', 'link'), new RegExp(`berth-${name}`));
 });
 
 test('what ended while no daemon looked is let in nowhere any more', async () => {

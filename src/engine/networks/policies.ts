@@ -46,7 +46,7 @@ export class PolicyTable implements Policies {
 
   async #setOfNetwork(network: Network, policy: string | undefined): Promise<void> {
     const { networking, events } = this.#ctx;
-    const changed = await networking.store.setPolicy(network.id, policy);
+    const changed = await networking.store.change(network.id, { policy });
     await networking.networkChanged(changed);
     const attributes = { name: network.name, type: network.driver };
     events.publish({ type: 'network', action: 'policy', actor: { id: network.id, attributes } });

@@ -55,12 +55,13 @@ export function toNetworkOptions(request: NetworkCreateRequest): CreateNetworkOp
   };
 }
 
-/** IFNAMSIZ less one; neither / nor space may be in it. */
+/** IFNAMSIZ less one; neither / nor space may be in it, and settings of the kernel have two of the names. */
 function bridgeName(text: string | undefined): string | undefined {
-  if (text === undefined || /^[a-zA-Z0-9][\w.-]{0,14}$/.test(text)) return text;
+  if (text === undefined) return undefined;
+  if (/^[a-zA-Z0-9][\w.-]{0,14}$/.test(text) && text !== 'all' && text !== 'default') return text;
   throw new BerthError(
     'invalid-argument',
-    `${BRIDGE} ${text} is no name of an interface: at most 15 letters`,
+    `${BRIDGE} ${text} is no name of an interface: at most 15 letters, and neither all nor default`,
   );
 }
 
