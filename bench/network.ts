@@ -1,6 +1,6 @@
 // What networks cost: a start on the bridge against one without, published ports, and the throughput between workloads
-// against Docker's bridge and against a plain QEMU on a plain bridge. Run it by scripts/own-network.sh.
-// Usage: sh scripts/own-network.sh bench/network.ts [rounds of starts] [rounds of transfers]
+// against Docker's bridge and against a plain QEMU on a plain bridge. Run it by scripts/own-place.sh.
+// Usage: sh scripts/own-place.sh bench/network.ts [rounds of starts] [rounds of transfers]
 
 import { stdout } from 'node:process';
 import { assertOwnNamespace } from '../test/fixtures/network-lab.ts';

@@ -1,9 +1,10 @@
 // Runs the tests of Berth through node:test, kind after kind: files in pairs, as most of them wait most of the time, and those
-// that measure one at a time, with one report and one summary for all. What makes bridges and rules does so
-// in a network namespace that its file has for itself and that ends with it: this machine's own is never touched.
+// that measure one at a time, with one report and one summary for all. A file that needs root runs in a place of its own
+// (own-place.sh), whose processes, mounts and networks end with it: this machine's own are never touched.
 // Usage: node scripts/run-tests.ts [KIND or FILE]…   (no argument: every kind)
 
 import { globSync } from 'node:fs';
+import { relative } from 'node:path';
 import { run } from 'node:test';
 import { spec as Spec } from 'node:test/reporters';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 interface Phase {
   readonly files: readonly string[];
   readonly concurrency: number;
-  readonly ownNetwork: boolean;
+  readonly place?: 'own-network' | 'host-network';
 }
 
 const KINDS: ReadonlyMap<string, { readonly pattern: string; readonly concurrency: number }> = new Map([
@@ -25,14 +26,17 @@ const KINDS: ReadonlyMap<string, { readonly pattern: string; readonly concurrenc
 const ALONE =
   /\/(api-daemon|api-streams|compare|container-limits|firewall-base|images-store|metrics|setup|update-limits|vm-pool)\.test\.ts$/;
 /** Folders whose tests need root and make networks … */
-const OWN_NETWORK = /(^|\/)test\/(conformance|integration|compat)\//;
-/** … and those of them that need the machine's. */
-const MACHINE_NETWORK = /\/(images-debian)\.test\.ts$/;
+const AS_ROOT = /(^|\/)test\/(conformance|integration|compat)\//;
+/** … and those of them that need the machine's network. */
+const HOST_NETWORK = /\/(images-debian)\.test\.ts$/;
 /** As the test runner knows how to start node. */
 const NODE = process.execPath;
-const NODE_IN_OWN_NETWORK = fileURLToPath(new URL('own-network.sh', import.meta.url));
+const NODE_IN_OWN_PLACE = fileURLToPath(new URL('own-place.sh', import.meta.url));
 const WHOLE_OUTPUT = new URL('test-output.ts', import.meta.url).href;
 const TEST_TIMEOUT_MS = 10 * 60_000;
+/** All of it together, also on a machine with other work. */
+const TOTAL_TIMEOUT_MS = 60 * 60_000;
+const SLOWEST_SHOWN = 15;
 const SUMMARY_LINE = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) [\d.]+$/;
 
 function phases(words: readonly string[]): Phase[] {
@@ -46,12 +50,14 @@ function phases(words: readonly string[]): Phase[] {
 }
 
 function parted(files: readonly string[], concurrency: number): Phase[] {
-  const own = files.filter((file) => OWN_NETWORK.test(file) && !MACHINE_NETWORK.test(file));
-  const others = files.filter((file) => !own.includes(file));
+  const own = files.filter((file) => AS_ROOT.test(file) && !HOST_NETWORK.test(file));
+  const host = files.filter((file) => HOST_NETWORK.test(file));
+  const others = files.filter((file) => !AS_ROOT.test(file));
   return [
-    { files: own.filter((file) => !ALONE.test(file)), concurrency, ownNetwork: true },
-    { files: own.filter((file) => ALONE.test(file)), concurrency: 1, ownNetwork: true },
-    { files: others, concurrency, ownNetwork: false },
+    { files: own.filter((file) => !ALONE.test(file)), concurrency, place: 'own-network' },
+    { files: own.filter((file) => ALONE.test(file)), concurrency: 1, place: 'own-network' },
+    { files: host, concurrency, place: 'host-network' },
+    { files: others, concurrency },
   ];
 }
 
@@ -66,23 +72,39 @@ const totals = {
   durationMs: 0,
 };
 
+const fileTimes: { file: string; ms: number }[] = [];
+
 /** The events of all phases in order, but for each phase's own summary, which is added to the totals. */
-async function* events(list: readonly Phase[]): AsyncGenerator {
-  for (const phase of list) {
+async function* events(list: readonly Phase[], signal: AbortSignal): AsyncGenerator {
+  for (const { files, concurrency, place } of list) {
     // A test that fails may leave a socket or a child open: its file shall end all the same.
     const execArgv = ['--test-force-exit', '--import', WHOLE_OUTPUT];
-    const { files, concurrency } = phase;
     // The runner has no option for it: it starts every file's process by this name.
-    process.execPath = phase.ownNetwork ? NODE_IN_OWN_NETWORK : NODE;
-    for await (const event of run({ files, concurrency, execArgv, timeout: TEST_TIMEOUT_MS })) {
-      if (event.type === 'test:summary' && event.data.file === undefined) add(event.data);
+    process.execPath = place === undefined ? NODE : NODE_IN_OWN_PLACE;
+    process.env['BERTH_TEST_NETWORK'] = place === 'host-network' ? 'host' : 'own';
+    for await (const event of run({
+      files: [...files],
+      concurrency,
+      execArgv,
+      timeout: TEST_TIMEOUT_MS,
+      signal,
+    })) {
+      if (event.type === 'test:summary') add(event.data);
       else if (!(event.type === 'test:diagnostic' && SUMMARY_LINE.test(event.data.message))) yield event;
     }
   }
 }
 
-function add(summary: { counts: Record<string, number>; duration_ms: number }): void {
-  const { counts } = summary;
+function add(summary: {
+  file: string | undefined;
+  counts: Record<string, number>;
+  duration_ms: number;
+}): void {
+  const { file, counts } = summary;
+  if (file !== undefined) {
+    fileTimes.push({ file: relative(process.cwd(), file), ms: summary.duration_ms });
+    return;
+  }
   totals.tests += counts['tests'] ?? 0;
   totals.suites += counts['suites'] ?? 0;
   totals.passed += counts['passed'] ?? 0;
@@ -93,18 +115,27 @@ function add(summary: { counts: Record<string, number>; duration_ms: number }): 
   totals.durationMs += summary.duration_ms;
 }
 
+function slowest(): string {
+  const shown = fileTimes.sort((a, b) => b.ms - a.ms).slice(0, SLOWEST_SHOWN);
+  return shown.map(({ file, ms }) => `# ${(ms / 1000).toFixed(1).padStart(6)} s ${file}\n`).join('');
+}
+
 const list = phases(process.argv.slice(2));
+const limit = AbortSignal.timeout(TOTAL_TIMEOUT_MS);
 const report = new Spec();
 report.pipe(process.stdout, { end: false });
-for await (const event of events(list))
+for await (const event of events(list, limit))
   if (!report.write(event)) await new Promise((go) => report.once('drain', go));
 await new Promise((done) => {
   report.once('end', done);
   report.end();
 });
+process.stdout.write(`# the slowest files:\n${slowest()}`);
+if (limit.aborted)
+  process.stdout.write(`# the tests were ended: all took more than ${TOTAL_TIMEOUT_MS / 60_000} minutes\n`);
 process.stdout.write(
   `# tests ${totals.tests}\n# suites ${totals.suites}\n# pass ${totals.passed}\n# fail ${totals.failed}\n` +
     `# cancelled ${totals.cancelled}\n# skipped ${totals.skipped}\n# todo ${totals.todo}\n` +
     `# duration_ms ${Math.round(totals.durationMs)}\n`,
 );
-process.exitCode = totals.tests === 0 || totals.failed + totals.cancelled > 0 ? 1 : 0;
+process.exitCode = totals.tests === 0 || totals.failed + totals.cancelled > 0 || limit.aborted ? 1 : 0;

@@ -15,39 +15,45 @@ import type { Context } from './scenario.ts';
 
 const entries: MatrixEntry[] = [];
 
-for (const client of CLIENTS) {
-  const missing = existsSync(client.path) ? undefined : `${client.path} is not installed`;
-  for (const isolation of ISOLATIONS) {
-    describe(`${client.name} with isolation ${isolation}`, { skip: missing ?? false }, () => {
-      let daemon: ApiDaemon | undefined;
-      let scratch = '';
-      let lab: Context | undefined;
+// Two daemons at a time: most scenarios wait most of the time.
+describe('clients', { concurrency: 2 }, () => {
+  for (const client of CLIENTS) {
+    const missing = existsSync(client.path) ? undefined : `${client.path} is not installed`;
+    for (const isolation of ISOLATIONS) {
+      describe(`${client.name} with isolation ${isolation}`, {
+        skip: missing ?? false,
+        concurrency: 1,
+      }, () => {
+        let daemon: ApiDaemon | undefined;
+        let scratch = '';
+        let lab: Context | undefined;
 
-      before(async () => {
-        scratch = await mkdtemp(join(tmpdir(), 'berth-compat-'));
-        daemon = await startApiDaemon();
-        lab = await openLab(client, isolation, daemon.host, scratch);
-      });
-      after(async () => {
-        await rm(scratch, { recursive: true, force: true });
-        await daemon?.[Symbol.asyncDispose]();
-      });
+        before(async () => {
+          scratch = await mkdtemp(join(tmpdir(), 'berth-compat-'));
+          daemon = await startApiDaemon();
+          lab = await openLab(client, isolation, daemon.host, scratch);
+        });
+        after(async () => {
+          await rm(scratch, { recursive: true, force: true });
+          await daemon?.[Symbol.asyncDispose]();
+        });
 
-      for (const scenario of SCENARIOS) {
-        const reason = reasonNotRun(scenario, client, isolation);
-        const entry = { title: scenario.title, client: client.name, isolation };
-        if (reason !== undefined) entries.push({ ...entry, outcome: 'not run', reason });
-        else
-          test(scenario.title, async () => {
-            if (lab === undefined) throw new Error('there is no daemon to test');
-            const index = entries.push({ ...entry, outcome: 'fails' }) - 1;
-            await scenario.run(lab);
-            entries[index] = { ...entry, outcome: 'works' };
-          });
-      }
-    });
+        for (const scenario of SCENARIOS) {
+          const reason = reasonNotRun(scenario, client, isolation);
+          const entry = { title: scenario.title, client: client.name, isolation };
+          if (reason !== undefined) entries.push({ ...entry, outcome: 'not run', reason });
+          else
+            test(scenario.title, async () => {
+              if (lab === undefined) throw new Error('there is no daemon to test');
+              const index = entries.push({ ...entry, outcome: 'fails' }) - 1;
+              await scenario.run(lab);
+              entries[index] = { ...entry, outcome: 'works' };
+            });
+        }
+      });
+    }
   }
-}
+});
 
 after(async () => {
   const path = process.env['BERTH_COMPAT_RESULTS'];

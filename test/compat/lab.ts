@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { type Client, dockerAt } from './docker.ts';
 import { type Context, expectOk, type Isolation } from './scenario.ts';
 
+let labs = 0;
+
 /** Docker's older client warns once about a missing configuration folder: it gets an empty one. */
 export async function openLab(
   client: Client,
@@ -28,6 +30,7 @@ export async function openLab(
   };
   return {
     isolation,
+    octet: 200 + labs++,
     docker,
     folder,
     run,

@@ -8,6 +8,8 @@ export type Isolation = 'container' | 'vm';
 
 export interface Context {
   readonly isolation: Isolation;
+  /** Addresses 10.OCTET.x.x are this client's and isolation's alone. */
+  readonly octet: number;
   readonly docker: Docker;
   /** A scratch folder of this client and isolation. */
   readonly folder: string;

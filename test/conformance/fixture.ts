@@ -43,27 +43,24 @@ export type SpecChange = Partial<Omit<InstanceSpec, 'process' | 'resources'>> & 
   readonly resources?: Partial<ResourceSpec>;
 };
 
-/** A folder of layers and instances, and the specs in it. */
-export class Workbench {
+/** The instances of one test, and the specs that it starts from. */
+export class Workbench implements AsyncDisposable {
   readonly root: string;
   readonly layers: readonly string[];
-  readonly #cgroup = `/berth-test-${randomBytes(4).toString('hex')}`;
+  readonly cgroup: string;
   readonly #instances = new Set<Instance>();
 
-  constructor(root: string, layers: readonly string[]) {
+  constructor(root: string, layers: readonly string[], cgroup: string) {
     this.root = root;
     this.layers = layers;
-  }
-
-  get cgroup(): string {
-    return this.#cgroup;
+    this.cgroup = cgroup;
   }
 
   async spec(args: readonly string[], change: SpecChange = {}): Promise<InstanceSpec> {
     const id = randomBytes(32).toString('hex');
     const dir = join(this.root, 'workloads', id);
     await mkdir(dir, { recursive: true });
-    const base = baseSpec(id, dir, this.layers, `${this.#cgroup}/${id}`);
+    const base = baseSpec(id, dir, this.layers, `${this.cgroup}/${id}`);
     return {
       ...base,
       ...change,
@@ -98,7 +95,7 @@ export class Workbench {
   }
 
   /** Kills and removes everything, also what a failed test left. */
-  async clear(): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
     for (const instance of this.#instances) {
       await instance.kill(9).then(
         () => instance.wait(),
@@ -106,7 +103,6 @@ export class Workbench {
       );
       await instance.remove().catch(() => {});
     }
-    this.#instances.clear();
   }
 }
 

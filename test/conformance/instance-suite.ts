@@ -3,10 +3,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, afterEach, before, describe, it } from 'node:test';
+import { after, before, describe, it } from 'node:test';
 import type { Driver } from '../../src/core/index.ts';
 import { removeCgroup } from '../../src/host/index.ts';
 import { makeBusyboxLayer } from '../fixtures/busybox-layer.ts';
+import { testCgroup } from '../fixtures/control-group.ts';
 import { adoptionCases } from './adoption-cases.ts';
 import { execCases } from './exec-cases.ts';
 import { fileCases } from './file-cases.ts';
@@ -37,34 +38,36 @@ const GROUPS: Readonly<Record<string, readonly Case[]>> = {
   adoption: adoptionCases,
 };
 
-/** Registers the whole suite for one isolation. */
+/** Registers the whole suite for one isolation. Two groups at a time: most cases wait most of the time. */
 export function instanceSuite(fixture: DriverFixture): void {
-  describe(`an instance (${fixture.name})`, { timeout: fixture.timeoutMs * 100 }, () => {
-    let scene: Scene;
+  describe(`an instance (${fixture.name})`, { timeout: fixture.timeoutMs * 100, concurrency: 2 }, () => {
+    let driver: Driver;
+    let layers: readonly string[] = [];
     let root = '';
+    const cgroup = testCgroup();
 
     before(async () => {
       root = await mkdtemp(join(tmpdir(), 'berth-cf-'));
       const layer = join(root, 'layer');
       await makeBusyboxLayer(layer);
-      const driver = await fixture.makeDriver(root);
+      layers = [layer];
+      driver = await fixture.makeDriver(root);
       await driver.probe();
-      scene = { bench: new Workbench(root, [layer]), driver, fixture };
     });
-    afterEach(() => scene.bench.clear());
     after(async () => {
-      await scene.driver.close?.();
-      await removeCgroup(scene.bench.cgroup);
+      await driver.close?.();
+      await removeCgroup(cgroup);
       await rm(root, { recursive: true, force: true });
     });
 
     for (const [group, cases] of Object.entries(GROUPS))
-      describe(group, () => {
+      describe(group, { concurrency: 1 }, () => {
         for (const [title, run] of cases) {
           const gap = fixture.gaps[title];
-          it(title, { timeout: fixture.timeoutMs, ...(gap === undefined ? {} : { skip: gap }) }, () =>
-            run(scene),
-          );
+          it(title, { timeout: fixture.timeoutMs, ...(gap === undefined ? {} : { skip: gap }) }, async () => {
+            await using bench = new Workbench(root, layers, cgroup);
+            await run({ bench, driver, fixture });
+          });
         }
       });
   });

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Driver, InstanceSpec } from '../../src/core/index.ts';
 import { createVmDriver } from '../../src/drivers/vm/index.ts';
-import { vmPaths } from '../fixtures/vm.ts';
+import { seedVmCache, vmPaths } from '../fixtures/vm-cache.ts';
 import { instanceSuite } from './instance-suite.ts';
 
 /** Whatever can be a fork of a template is one; a machine that shares folders of the host cannot. */
@@ -22,8 +22,11 @@ function forking(driver: Driver): Driver {
 instanceSuite({
   name: 'vm',
   // Whether KVM works is another test's question, and answering it takes seconds.
-  makeDriver: (root) =>
-    forking(createVmDriver({ ...vmPaths, cacheDir: join(root, 'vm'), kvmDevice: join(root, 'no-kvm') })),
+  makeDriver: async (root) => {
+    const cacheDir = join(root, 'vm');
+    await seedVmCache(cacheDir);
+    return forking(createVmDriver({ ...vmPaths, cacheDir, kvmDevice: join(root, 'no-kvm') }));
+  },
   gaps: {
     "shares the network of another's process": 'a guest has a network stack of its own',
     'goes on with a transfer when it is started meanwhile':

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { connect } from 'node:net';
+import { closeSync, existsSync, openSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { spawnShim } from '../../src/drivers/container/process.ts';
@@ -28,7 +28,7 @@ describe('a shim', () => {
       randomBytes(4096),
     ];
     for (const bytes of nonsense) {
-      const socket = connect(join(spec.dir, 'shim.sock'));
+      const socket = connectTo(spec.dir);
       socket.on('error', () => {});
       socket.write(bytes);
       socket.resume();
@@ -87,7 +87,7 @@ describe('a shim', () => {
       ['write', { path: '/' }],
       ['read', { path: '/bin' }],
     ] as const) {
-      const socket = connect(join(spec.dir, 'shim.sock'));
+      const socket = connectTo(spec.dir);
       socket.on('error', () => {});
       await once(socket, 'connect');
       await new Promise((resolve) =>
@@ -104,3 +104,11 @@ describe('a shim', () => {
     assert.deepEqual(lab.leftovers(), []);
   });
 });
+
+/** Through a descriptor of the folder: its path is nearly as long as an address may be. */
+function connectTo(dir: string): Socket {
+  const folder = openSync(dir, 'r');
+  const socket = connect(`/proc/self/fd/${folder}/shim.sock`);
+  socket.once('connect', () => closeSync(folder));
+  return socket;
+}

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { cgroupHost, readCgroupStats, readHostPressures, removeCgroup } from '../../src/host/index.ts';
 import { type ApiDaemon, startApiDaemon } from '../fixtures/api-daemon.ts';
+import { testCgroup } from '../fixtures/control-group.ts';
 
 /** As https://prometheus.io/docs/instrumenting/exposition_formats has it. */
 const SAMPLE = /^([a-zA-Z_:][\w:]*)(?:\{((?:[a-zA-Z_]\w*="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (\S+)$/;
@@ -147,7 +148,7 @@ test('the pressure on a control group is measured where the kernel does it', asy
   const { unified } = cgroupHost();
   if (unified === undefined || readHostPressures() === undefined)
     return t.skip('this kernel measures no pressure on control groups');
-  const path = `/berth-test-pressure-${process.pid}`;
+  const path = testCgroup();
   await mkdir(join(unified, path));
   try {
     const { pressure } = await readCgroupStats(path);

