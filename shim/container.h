@@ -40,8 +40,7 @@ extern struct container container;
  *   rootfs        the overlay
  * NULL, or what went wrong. */
 const char *mounts_prepare(void);
-/* `source` fields are NUMBER, IMAGE, ROOT and SUBPATH in turn: parts of volumes, bound to run/source.NUMBER. Done once;
- * NULL, or what went wrong. */
+/* Binds what the `source` fields tell of (image.h) to run/source.NUMBER. Done once; NULL, or what went wrong. */
 const char *mounts_sources(const struct fields *request);
 /* Lets go of them, and so of their loop devices, before anyone is told that we are gone. */
 void mounts_release(void);

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
@@ -17,6 +18,7 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
+#include "read-only.h"
 #include "resolve.h"
 
 /* What linux/loop.h says, which musl's headers do not have. */
@@ -146,25 +148,32 @@ int image_mount(const char *image, const char *target)
     return errno = error, result;
 }
 
+static int open_part(const char *root, const char *subpath)
+{
+    int top = open(root, O_PATH | O_CLOEXEC);
+    if (top < 0 || !*subpath) return top;
+    int part = resolve(top, subpath, O_PATH);
+    int error = errno;
+    close(top);
+    return errno = error, part;
+}
+
 static int bind_part(const char *root, const char *subpath, const char *target)
 {
     char path[64];
     struct stat info;
-    int top = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (top < 0) return -1;
-    int part = resolve(top, subpath, O_PATH);
-    close(top);
+    int part = open_part(root, subpath);
     if (part < 0 || fstat(part, &info) < 0) return -1;
     int made = S_ISDIR(info.st_mode) ? mkdir(target, 0755) : mknod(target, S_IFREG | 0644, 0);
     snprintf(path, sizeof path, "/proc/self/fd/%d", part);
-    /* By the descriptor: whatever is renamed meanwhile, it is what was found inside the volume. */
+    /* By the descriptor: whatever is renamed meanwhile, it is what was found. */
     int result = made < 0 ? -1 : mount(path, target, NULL, MS_BIND | MS_REC, NULL);
     int error = errno;
     close(part);
     return errno = error, result;
 }
 
-int source_bind(const char *scratch, const char *image, const char *root, const char *subpath, const char *target)
+static int bind_found(const char *scratch, const char *image, const char *root, const char *subpath, const char *target)
 {
     char data[4096];
     if (!*image) return bind_part(root, subpath, target);
@@ -178,6 +187,24 @@ int source_bind(const char *scratch, const char *image, const char *root, const 
     }
     rmdir(scratch);
     return errno = error, result;
+}
+
+int source_bind(const char *scratch, const struct source *source, const char *target)
+{
+    if (bind_found(scratch, source->image, source->root, source->subpath, target) < 0) return -1;
+    return bind_restrict(target, source->access);
+}
+
+int source_next(const struct fields *fields, size_t *cursor, struct source *source)
+{
+    const char *number = fields_next(fields, "source", cursor);
+    if (!number) return 0;
+    source->number = atoi(number);
+    source->image = fields_next(fields, "source", cursor);
+    source->root = fields_next(fields, "source", cursor);
+    source->subpath = fields_next(fields, "source", cursor);
+    source->access = fields_next(fields, "source", cursor);
+    return source->access ? 1 : -1;
 }
 
 int inside_main(int argc, char **argv)

@@ -3,14 +3,25 @@
 #ifndef BERTH_IMAGE_H
 #define BERTH_IMAGE_H
 
+#include "frame.h"
+
 /* Mounts the ext4 file system in the file `image` at the folder `target`. All who mount one image share one loop
  * device, which goes with the last mount. 0, or -1 with errno. */
 int image_mount(const char *image, const char *target);
 
-/* Binds a part of a volume onto `target`, which is made. The volume is the folder `root`, or the folder "data" in
- * `image` unless that is empty; its part is `subpath`, in which no link leads out of the volume. `scratch` is a path
- * where nothing is, used in passing. 0, or -1 with errno. */
-int source_bind(const char *scratch, const char *image, const char *root, const char *subpath, const char *target);
+/* A host path that is bound before a runtime or virtiofsd sees it: the file or folder `root`, or the folder "data" in
+ * `image` unless that is empty; of it `subpath` unless that is empty, in which no link leads out. `access` is as
+ * bind_restrict knows it. */
+struct source {
+    int number;
+    const char *image, *root, *subpath, *access;
+};
+
+/* Takes the next one of the `source` fields, which are its members in turn. 1, 0 when there is none, -1 if incomplete. */
+int source_next(const struct fields *fields, size_t *cursor, struct source *source);
+
+/* Binds it onto `target`, which is made. `scratch` is a path where nothing is, used in passing. 0, or -1 with errno. */
+int source_bind(const char *scratch, const struct source *source, const char *target);
 
 /* berth-shim inside IMAGE FOLDER COMMAND [ARG…]: runs a command that sees the image mounted at the folder. */
 int inside_main(int argc, char **argv);

@@ -12,6 +12,7 @@
 
 #include "container.h"
 #include "image.h"
+#include "read-only.h"
 #include "resolve.h"
 
 static char problem[1024];
@@ -160,15 +161,16 @@ const char *mounts_sources(const struct fields *request)
     static int done;
     size_t cursor = 0;
     char path[64];
-    for (const char *number; !done && (number = fields_next(request, "source", &cursor));) {
-        const char *image = fields_next(request, "source", &cursor), *root = fields_next(request, "source", &cursor);
-        const char *subpath = fields_next(request, "source", &cursor);
-        if (!subpath) return "incomplete source";
-        snprintf(path, sizeof path, "run/source.%d", atoi(number));
-        sources = atoi(number) + 1;
-        if (source_bind("run/image", image, root, subpath, path) == 0) continue;
-        snprintf(problem, sizeof problem, "cannot mount %s%s%s: %s", *subpath ? subpath : *image ? image : root,
-                 *subpath ? " of the volume " : "", *subpath ? root : "", strerror(errno));
+    struct source source;
+    for (int found; !done && (found = source_next(request, &cursor, &source));) {
+        if (found < 0) return "incomplete source";
+        snprintf(path, sizeof path, "run/source.%d", source.number);
+        sources = source.number + 1;
+        if (source_bind("run/image", &source, path) == 0) continue;
+        int part = *source.subpath != 0;
+        snprintf(problem, sizeof problem, "cannot mount %s%s%s: %s",
+                 part ? source.subpath : *source.image ? source.image : source.root, part ? " of the volume " : "",
+                 part ? source.root : "", bind_problem(errno));
         return problem;
     }
     done = 1;
@@ -216,7 +218,8 @@ const char *mounts_bind(const char *source, const char *target, int read_only)
     root = open("rootfs", O_PATH | O_DIRECTORY | O_CLOEXEC);
     fd = resolve(root, target, O_PATH);
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    result = mount("", path, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL);
+    /* The mounts below are so already, if they are to be. */
+    result = bind_restrict(path, "ro-top");
     close(fd);
     close(root);
     return result < 0 ? failed(target) : NULL;

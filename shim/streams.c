@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -66,17 +67,28 @@ static int make_pipe(struct watch *ours, int our_end, int *theirs)
     return fcntl(ours->fd, F_SETFL, O_NONBLOCK);
 }
 
+/* An input that is at its end. It is not the host's /dev/null: runtimes give what they get as stdio to the user. */
+static int open_empty(void)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0) return -1;
+    close(ends[1]);
+    return ends[0];
+}
+
 int streams_open(struct streams *io, int tty, int has_stdin, int child[3])
 {
     io->tty = tty;
     io->in = (struct watch){.fd = -1, .ready = input_ready, .context = io};
     io->out = io->err = (struct watch){.fd = -1, .ready = output_ready, .context = io};
     child[0] = child[1] = child[2] = -1;
-    if (tty || !has_stdin) child[0] = open("/dev/null", O_RDWR | O_CLOEXEC);
-    else if (make_pipe(&io->in, 1, &child[0]) < 0) return -1;
+    if (tty || !has_stdin) {
+        if ((child[0] = open_empty()) < 0) return -1;
+    } else if (make_pipe(&io->in, 1, &child[0]) < 0) return -1;
     if (tty) {
-        child[1] = fcntl(child[0], F_DUPFD_CLOEXEC, 3);
-        child[2] = fcntl(child[0], F_DUPFD_CLOEXEC, 3);
+        /* For the runtime alone: its process gets the terminal. */
+        child[1] = memfd_create("berth", MFD_CLOEXEC);
+        child[2] = fcntl(child[1], F_DUPFD_CLOEXEC, 3);
         return child[2] < 0 ? -1 : 0;
     }
     return make_pipe(&io->out, 0, &child[1]) < 0 || make_pipe(&io->err, 0, &child[2]) < 0 ? -1 : 0;

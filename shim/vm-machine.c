@@ -162,7 +162,7 @@ int machine_start(const struct fields *machine, const char *arguments, const int
 {
     int fds[FD_COUNT], *shares = &fds[FD_SHARES - FD_LINK];
     memcpy(fds, given, sizeof fds);
-    if (fields_get(machine, "share") && (*shares = shares_start(machine, &helper)) < 0) return -1;
+    if (fields_get(machine, "source") && (*shares = shares_start(machine, &helper)) < 0) return -1;
     qemu = fork();
     if (!qemu) run(machine, arguments, fds);
     if (*shares >= 0) close(*shares);

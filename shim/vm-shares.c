@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "image.h"
+#include "read-only.h"
 #include "vm.h"
 #include "vm-process.h"
 
@@ -29,44 +30,19 @@ static void fail(const char *what, const char *where)
     _exit(127);
 }
 
-static void bind_one(const char *source, const char *target)
-{
-    struct stat info;
-    if (stat(source, &info) < 0) fail("share", source);
-    int made = S_ISDIR(info.st_mode) ? mkdir(target, 0755) : open(target, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-    if (made < 0) fail("make", target);
-    if (mount(source, target, NULL, MS_BIND | MS_REC, NULL) < 0) fail("share", source);
-}
-
-/* `source` fields are NUMBER, IMAGE, ROOT and SUBPATH in turn, for shares that are parts of volumes. */
-static int bind_source(const struct fields *machine, int number)
-{
-    size_t cursor = 0;
-    char target[64];
-    for (const char *found; (found = fields_next(machine, "source", &cursor));) {
-        const char *image = fields_next(machine, "source", &cursor), *root = fields_next(machine, "source", &cursor);
-        const char *subpath = fields_next(machine, "source", &cursor);
-        if (!subpath || atoi(found) != number) continue;
-        snprintf(target, sizeof target, FOLDER "/%d", number);
-        if (source_bind(FOLDER "/image", image, root, subpath, target) < 0) fail("share", *subpath ? subpath : root);
-        return 1;
-    }
-    return 0;
-}
-
-/* Each `share` field is "ro PATH" or "rw PATH". */
+/* The shares are what the `source` fields tell of (image.h), by their numbers. */
 static void bind_all(const struct fields *machine)
 {
     size_t cursor = 0;
     char target[64];
     if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) fail("unshare", "mounts");
     if (mount("berth", FOLDER, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755") < 0) fail("mount", FOLDER);
-    int number = 0;
-    for (const char *share; (share = fields_next(machine, "share", &cursor)); number++) {
-        snprintf(target, sizeof target, FOLDER "/%d", number);
-        if (!bind_source(machine, number)) bind_one(share + 3, target);
-        if (strncmp(share, "ro ", 3)) continue;
-        if (mount(NULL, target, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL) < 0) fail("share read-only", share + 3);
+    struct source source;
+    for (int found; (found = source_next(machine, &cursor, &source)) > 0;) {
+        snprintf(target, sizeof target, FOLDER "/%d", source.number);
+        if (source_bind(FOLDER "/image", &source, target) == 0) continue;
+        complain("cannot share %s: %s", *source.subpath ? source.subpath : source.root, bind_problem(errno));
+        _exit(127);
     }
     mount(NULL, FOLDER, NULL, MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL);
 }

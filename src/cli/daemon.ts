@@ -84,10 +84,11 @@ export function serve(config: ConnectConfig, args: readonly string[]): Promise<n
   return config.platform.runForeground(command.file, [...command.args, ...args], command.env);
 }
 
-function prepareFolders(...folders: readonly string[]): void {
-  for (const folder of folders) {
+/** The root is for nobody else from its first moment on. */
+function prepareFolders(root: string, socketFolder: string): void {
+  for (const folder of [dirname(root), root, socketFolder]) {
     try {
-      mkdirSync(folder, { recursive: true });
+      mkdirSync(folder, { recursive: true, mode: folder === root ? 0o700 : 0o755 });
     } catch (cause) {
       const reason = (cause as Error).message;
       throw new CliError(

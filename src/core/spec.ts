@@ -29,6 +29,11 @@ export type MountSpec =
       readonly source: string;
       readonly target: string;
       readonly readonly: boolean;
+      /**
+       * How far `readonly` goes: 'top' leaves what is mounted below `source` writable, 'all' fails where the kernel cannot
+       * make that read-only; default: as 'all' where the kernel can, else as 'top'.
+       */
+      readonly reach?: 'top' | 'all';
       readonly propagation: 'rprivate' | 'private' | 'rshared' | 'shared' | 'rslave' | 'slave';
       /** Of a volume with a size limit: the file that its content lies in; `source` only names it then. */
       readonly image?: string;

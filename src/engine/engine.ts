@@ -106,10 +106,10 @@ async function openContext(
   closing: AbortSignal,
   tasks: Set<Promise<void>>,
 ): Promise<EngineContext> {
-  await mkdir(options.root, { recursive: true, mode: 0o711 });
+  await mkdir(options.root, { recursive: true, mode: 0o700 });
   const root = await realpath(options.root);
   const workloadsDir = join(root, 'workloads');
-  await mkdir(workloadsDir, { recursive: true, mode: 0o711 });
+  await mkdir(workloadsDir, { recursive: true, mode: 0o700 });
   const trash = await Trash.open(join(root, 'trash'), log);
   const registry = new Registry();
   const volumes = await VolumeStore.open({

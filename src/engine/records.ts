@@ -57,7 +57,7 @@ const file = (dir: string, stage: Stage) => join(dir, `${stage}.json`);
 export function beginRecord(record: WorkloadRecord): void {
   const { dir } = record.instance;
   try {
-    mkdirSync(dir, { mode: 0o711 });
+    mkdirSync(dir, { mode: 0o700 });
     writeFileSync(file(dir, 'creating'), JSON.stringify(record), { mode: 0o600 });
   } catch (error) {
     rmSync(dir, { recursive: true, force: true });

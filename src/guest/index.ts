@@ -8,3 +8,4 @@ export * from './exit.ts';
 export * from './files.ts';
 export * from './process-io.ts';
 export * from './shim-client.ts';
+export * from './sources.ts';

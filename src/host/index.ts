@@ -16,3 +16,4 @@ export * from './nft.ts';
 export * from './pressure.ts';
 export * from './process.ts';
 export { PACKAGE_OF, remedyFor } from './programs.ts';
+export * from './state-root.ts';

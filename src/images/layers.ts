@@ -49,7 +49,7 @@ export class LayerStore {
   /** A layer is a record and a folder of the same name; half of one is what a crash left, and goes. */
   static async open(options: LayerStoreOptions): Promise<LayerStore> {
     const store = new LayerStore(options);
-    await mkdir(store.#folder, { recursive: true, mode: 0o711 });
+    await mkdir(store.#folder, { recursive: true, mode: 0o700 });
     await mkdir(store.#records, { recursive: true, mode: 0o700 });
     const folders = new Set(await readdir(store.#folder));
     for (const file of await readdir(store.#records)) {

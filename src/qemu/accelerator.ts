@@ -69,7 +69,7 @@ export async function probeAccelerator(probe: AcceleratorProbe): Promise<HostVer
   const kvm = obstacle === '' ? tryKvm(probe) : emulated(obstacle);
   const [choice, tscKhz] = await Promise.all([kvm, readTscKhz(probe.tscCommand)]);
   const verdict = { ...choice, ...(tscKhz === undefined ? {} : { tscKhz }) };
-  await mkdir(probe.cacheDir, { recursive: true }).catch(() => {});
+  await mkdir(probe.cacheDir, { recursive: true, mode: 0o700 }).catch(() => {});
   await writeAtomic(path, JSON.stringify({ ...circumstances, verdict })).catch(() => {});
   return verdict;
 }

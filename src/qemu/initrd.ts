@@ -39,7 +39,7 @@ export async function prepareInitrd(
   const path = join(cacheDir, `initrd-${kernel.version}-${digest}`);
   if (await exists(path)) return path;
   const entries = await listEntries(kernel, agent);
-  await mkdir(cacheDir, { recursive: true });
+  await mkdir(cacheDir, { recursive: true, mode: 0o700 });
   await writeAtomic(path, encodeCpio(entries), { mode: 0o644 });
   await removeOthers(cacheDir, 'initrd-', path);
   return path;

@@ -58,7 +58,7 @@ export async function prepareKernel(kernel: GuestKernel, cacheDir: string): Prom
   if (await exists(path)) return direct;
   const elf = unpack(bzImage, packed);
   if (elf === undefined) return { path: packed, direct: false };
-  await mkdir(cacheDir, { recursive: true });
+  await mkdir(cacheDir, { recursive: true, mode: 0o700 });
   // QEMU, which runs as nobody in particular, opens it for reading.
   await writeAtomic(path, elf, { mode: 0o644 });
   await removeOthers(cacheDir, 'vmlinux-', path);

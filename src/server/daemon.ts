@@ -1,9 +1,8 @@
 // The life of a daemon: lock, open, listen, say so, wait for the signal, close. Workloads outlive it.
 
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BerthError, errorMessage, isBerthError } from '../core/index.ts';
-import { lockFile, run } from '../host/index.ts';
+import { lockFile, openStateRoot, run } from '../host/index.ts';
 import { createServer } from './create.ts';
 import { listen, parseHost } from './listen.ts';
 import type { Services } from './routes/index.ts';
@@ -46,7 +45,7 @@ async function serve(options: DaemonOptions, open: Open): Promise<void> {
   const { root, version } = options;
   const ended = endSignal();
   const host = parseHost(options.host);
-  await mkdir(root, { recursive: true, mode: 0o711 });
+  await openStateRoot(root);
   await using _lock = await lockRoot(root);
   const services = await open(log);
   const server = createServer({ ...services, root, version, log });

@@ -69,7 +69,7 @@ export class VolumeStore {
 
   static async open(options: VolumeStoreOptions): Promise<VolumeStore> {
     const store = new VolumeStore(options);
-    await mkdir(options.root, { recursive: true, mode: 0o711 });
+    await mkdir(options.root, { recursive: true, mode: 0o700 });
     for (const entry of await readdir(options.root, { withFileTypes: true })) {
       if (!entry.isDirectory()) continue;
       if (entry.name.startsWith('.')) await options.discard(join(options.root, entry.name));
@@ -201,6 +201,7 @@ export class VolumeStore {
       ...given('sizeBytes', sizeBytes),
     };
     try {
+      await mkdir(folder, { recursive: true, mode: 0o700 });
       await mkdir(join(folder, '_data'), { recursive: true, mode: 0o755 });
       if (sizeBytes !== undefined) await makeVolumeImage(folder, sizeBytes, this.door);
       await writeAtomic(join(folder, 'volume.json'), JSON.stringify(description));

@@ -21,6 +21,9 @@ export interface MountRequest {
   readonly ReadOnly: boolean;
   readonly Propagation: string;
   readonly CreateMountpoint: boolean;
+  readonly NonRecursive: boolean;
+  readonly ReadOnlyNonRecursive: boolean;
+  readonly ReadOnlyForceRecursive: boolean;
   readonly NoCopy: boolean;
   readonly VolumeDriver: string;
   readonly Subpath: string;
@@ -287,6 +290,9 @@ function readMount(fields: Fields): MountRequest {
     ReadOnly: fields.boolean('ReadOnly') ?? false,
     Propagation: bind?.string('Propagation') ?? '',
     CreateMountpoint: bind?.boolean('CreateMountpoint') ?? false,
+    NonRecursive: bind?.boolean('NonRecursive') ?? false,
+    ReadOnlyNonRecursive: bind?.boolean('ReadOnlyNonRecursive') ?? false,
+    ReadOnlyForceRecursive: bind?.boolean('ReadOnlyForceRecursive') ?? false,
     NoCopy: volume?.boolean('NoCopy') ?? false,
     VolumeDriver: volume?.object('DriverConfig')?.string('Name') ?? '',
     Subpath: volume?.string('Subpath') ?? '',

@@ -1,6 +1,7 @@
 // What a container may not do, looked at from inside.
 
 import assert from 'node:assert/strict';
+import { chown, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { InstanceSpec } from '../../src/core/index.ts';
@@ -120,6 +121,31 @@ describe('a container', () => {
       await inside('mount -t tmpfs none /tmp && echo ok; [ -e /dev/kmsg ] && echo devices', { security }),
       'ok\ndevices',
     );
+  });
+  it('is given no file of the host as its input or output, whoever it runs as', async () => {
+    const { uid, gid, mode } = await stat('/dev/null');
+    const look =
+      'cat; for fd in 0 1 2; do readlink /proc/self/fd/$fd; done | sed "s/[0-9].*//"; chmod 600 /proc/self/fd/0';
+    for (const tty of [false, true]) {
+      const instance = await lab.bench.create(lab.driver, ['sleep', '1000'], {
+        process: { user: 'ada', tty },
+      });
+      await instance.start();
+      const spec = (await lab.bench.spec([])).process;
+      const exec = await instance.exec?.run({
+        ...spec,
+        args: ['sh', '-c', tty ? 'true' : look],
+        user: 'ada',
+        tty,
+      });
+      const chunks: Buffer[] = [];
+      for await (const chunk of exec?.output ?? []) chunks.push(chunk as Buffer);
+      const text = Buffer.concat(chunks).toString();
+      if (!tty) assert.deepEqual(text.match(/pipe:|\/dev\/\S*/g), ['pipe:', 'pipe:', 'pipe:'], text);
+    }
+    const now = await stat('/dev/null');
+    if (now.uid !== uid) await chown('/dev/null', uid, gid);
+    assert.deepEqual([now.uid, now.gid, now.mode], [uid, gid, mode]);
   });
   it('keeps its writes to itself', async () => {
     await inside('echo changed > /etc/motd; rm /data/gone');

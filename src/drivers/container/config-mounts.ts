@@ -1,7 +1,7 @@
 // What is mounted into a container: the kernel's file systems, our files, and what the user asked for. Pure.
 
 import type { InstanceSpec, MountSpec, RunNetwork } from '../../core/index.ts';
-import { resolvConf } from '../../guest/index.ts';
+import { resolvConf, sourceFields } from '../../guest/index.ts';
 
 export interface OciMount {
   readonly destination: string;
@@ -81,18 +81,19 @@ function ownMounts(spec: InstanceSpec, shimPath: string): OciMount[] {
 
 const OPPOSITES: Readonly<Record<string, string>> = { exec: 'noexec', suid: 'nosuid', dev: 'nodev' };
 
-/** Parts of volumes that the shim binds into its folder first: `source` fields. */
-export function sourceFields(spec: InstanceSpec): string[] {
-  return spec.mounts.flatMap((entry, index) =>
-    entry.type === 'bind' && isPart(entry)
-      ? [String(index), entry.image ?? '', entry.source, entry.subpath ?? '']
-      : [],
-  );
+/** Binds that the shim makes in its folder first: `source` fields. */
+export function preparedBinds(spec: InstanceSpec): string[] {
+  return spec.mounts.flatMap((entry, index) => {
+    if (entry.type !== 'bind' || !isPrepared(entry)) return [];
+    return sourceFields(index, entry, hostPath(spec, entry));
+  });
 }
 
 type Bind = Extract<MountSpec, { type: 'bind' }>;
 
-const isPart = ({ image, subpath }: Bind) => image !== undefined || subpath !== undefined;
+/** Parts of volumes; and read-only ones, as runtimes make no more than the top of a bind read-only. */
+const isPrepared = ({ image, subpath, readonly }: Bind) =>
+  image !== undefined || subpath !== undefined || readonly;
 
 /** Binds from which mounts are to reach the host: the shim takes them before it leaves the host's mounts. */
 export function sharedBinds(spec: InstanceSpec): Bind[] {
@@ -103,9 +104,12 @@ export function sharedBinds(spec: InstanceSpec): Bind[] {
 
 /** The path that is to be bound. */
 export function bindSource(spec: InstanceSpec, entry: Bind): string {
+  return isPrepared(entry) ? `${spec.dir}/run/source.${spec.mounts.indexOf(entry)}` : hostPath(spec, entry);
+}
+
+function hostPath(spec: InstanceSpec, entry: Bind): string {
   const shared = sharedBinds(spec).indexOf(entry);
-  if (shared >= 0) return `${spec.dir}/run/shared.${shared}`;
-  return isPart(entry) ? `${spec.dir}/run/source.${spec.mounts.indexOf(entry)}` : entry.source;
+  return shared >= 0 ? `${spec.dir}/run/shared.${shared}` : entry.source;
 }
 
 function userMount(instance: InstanceSpec, spec: MountSpec): OciMount {

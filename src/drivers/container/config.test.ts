@@ -150,7 +150,8 @@ describe('mountsOf', () => {
     const made = mountsOf({ ...SPEC, mounts }, '/shim').map(
       (entry) => `${entry.destination} ${entry.source}`,
     );
-    assert.deepEqual(made.slice(-3), ['/a /s', '/a/b /s', '/etc/hosts /s']);
+    const prepared = ['/a /state/a/run/source.1', '/a/b /state/a/run/source.0'];
+    assert.deepEqual(made.slice(-3), [...prepared, '/etc/hosts /state/a/run/source.2']);
     assert.ok(!made.includes('/etc/hosts /state/a/run/hosts'));
   });
   it('makes tmpfs safe unless options say otherwise', () => {

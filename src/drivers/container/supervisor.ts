@@ -23,7 +23,7 @@ import { readIfExists } from '../../host/files.ts';
 import { type AccountFiles, type Identity, resolveUser } from './accounts.ts';
 import { capabilitiesOf } from './capabilities.ts';
 import { ociConfig } from './config.ts';
-import { bindSource, filesOf, type HostFiles, sourceFields } from './config-mounts.ts';
+import { bindSource, filesOf, type HostFiles, preparedBinds } from './config-mounts.ts';
 import type { DriverContext } from './context.ts';
 import { devicesOf } from './devices.ts';
 import { spawnShim } from './process.ts';
@@ -199,7 +199,7 @@ export class ContainerSupervisor {
       rows: size?.rows,
       columns: size?.columns,
       config,
-      source: sourceFields(spec),
+      source: preparedBinds(spec),
       file: Object.entries(filesOf(spec, hostFiles(spec), network)).flat(),
       ...networkFields(network),
     };
@@ -299,7 +299,7 @@ function holdFields(spec: InstanceSpec): { readonly source: string[]; readonly m
   const mount = spec.mounts.flatMap((entry) =>
     entry.type === 'bind' ? [bindSource(spec, entry), entry.target, entry.readonly ? 'ro' : 'rw'] : [],
   );
-  return { source: sourceFields(spec), mount };
+  return { source: preparedBinds(spec), mount };
 }
 
 /** Asks a shim for the user and group files of its root. */

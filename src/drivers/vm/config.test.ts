@@ -71,7 +71,7 @@ test('the guest is told its names, mounts outermost first, limits and rights', (
 test('the machine gets whole processors, its files and a user of its own', () => {
   assert.equal(cpuCount(SPEC), 2);
   const fields = machineFields(SPEC, FILES, { accelerator: 'tcg', reason: '' });
-  assert.deepEqual(fields['share'], ['ro /src/one', 'rw /src/two']);
+  assert.deepEqual(fields['source'], ['0', '', '/src/one', '', 'ro', '1', '', '/src/two', '', 'rw']);
   assert.deepEqual(fields['cgroup'], ['/c1', '/c2']);
   assert.equal(fields['uid'], 1_879_048_192 + 0xababab);
   assert.notEqual(machineUid('cd'.repeat(32)), fields['uid']);

@@ -8,6 +8,7 @@ import {
   type UlimitSpec,
 } from '../../core/index.ts';
 import type { FieldValue } from '../../formats/frames.ts';
+import { sourceFields } from '../../guest/index.ts';
 import {
   type BootKernel,
   type HostVerdict,
@@ -84,6 +85,9 @@ function unsupported(spec: InstanceSpec): string | undefined {
   const shared = spec.mounts.find((mount) => mount.type === 'bind' && !mount.propagation.endsWith('private'));
   if (shared !== undefined)
     return `mount propagation does not cross into a guest: use rprivate for ${shared.target}`;
+  const partly = spec.mounts.find((mount) => mount.type === 'bind' && mount.reach === 'top');
+  if (partly !== undefined)
+    return `mounts below a read-only one are read-only too; leave ReadOnlyNonRecursive out for ${partly.target}`;
   return undefined;
 }
 
@@ -93,11 +97,8 @@ function binds(spec: InstanceSpec): Bind[] {
   return spec.mounts.filter((mount) => mount.type === 'bind');
 }
 
-/** Shares that are parts of volumes: number, image file, folder and path in it in turn. */
-function sourceFields(spec: InstanceSpec): string[] {
-  return binds(spec).flatMap(({ image, source, subpath }, number) =>
-    image === undefined && subpath === undefined ? [] : [String(number), image ?? '', source, subpath ?? ''],
-  );
+function shares(spec: InstanceSpec): string[] {
+  return binds(spec).flatMap((bind, number) => sourceFields(number, bind));
 }
 
 /** What the cgroup of its machine, which has so much memory, is for. */
@@ -134,10 +135,9 @@ export interface MachineFiles {
 
 /** What the shim does on the host: vm.machine. */
 export function machineFields(spec: InstanceSpec, files: MachineFiles, host: HostVerdict): FieldRecord {
-  const shares = binds(spec).map((bind) => `${bind.readonly ? 'ro' : 'rw'} ${bind.source}`);
   const machine = {
     ...(files.resumed?.shape ?? machineShape(spec, files, host)),
-    shares: shares.length > 0,
+    shares: binds(spec).length > 0,
     ephemeral: spec.ephemeral ?? false,
     name: `berth-${spec.id.slice(0, 12)}`,
   };
@@ -160,8 +160,7 @@ export function machineFields(spec: InstanceSpec, files: MachineFiles, host: Hos
     image: files.image,
     writable: files.writable,
     virtiofsd: files.virtiofsd,
-    share: shares,
-    source: sourceFields(spec),
+    source: shares(spec),
   };
 }
 

@@ -42,7 +42,7 @@ export class ImageDisks {
   }
 
   async #build(rootfs: RootfsSource, name: string, path: string): Promise<string> {
-    await mkdir(this.#folder, { recursive: true });
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     await this.#sweep();
     const work = await mkdtemp(join(this.#folder, '.build-'));
     try {

@@ -84,7 +84,27 @@ function toMount(mount: MountRequest): Mount {
   if (source === '') throw invalid('invalid mount config for type "bind": field Source must not be empty');
   const propagation = PROPAGATIONS.find((known) => known === (mount.Propagation || 'rprivate'));
   if (propagation === undefined) throw invalid(`invalid propagation mode: ${mount.Propagation}`);
-  return { type: 'bind', source, target, readonly, propagation, createSource: mount.CreateMountpoint };
+  const reach = readOnlyReach(mount, propagation);
+  const createSource = mount.CreateMountpoint;
+  return { type: 'bind', source, target, readonly, ...given('reach', reach), propagation, createSource };
+}
+
+/** How far a read-only bind is so, in Docker's words. */
+function readOnlyReach(mount: MountRequest, propagation: Propagation): 'top' | 'all' | undefined {
+  const { ReadOnlyNonRecursive: top, ReadOnlyForceRecursive: all } = mount;
+  const fail = (why: string) => invalid(`invalid mount config for type "bind": ${why}`);
+  if (mount.NonRecursive)
+    throw unsupported(
+      `NonRecursive of the bind at ${mount.Target}`,
+      'a bind with all that is mounted below it',
+    );
+  if ((top || all) && !mount.ReadOnly)
+    throw fail(`mount source must be read-only for ReadOnly${top ? 'Non' : 'Force'}Recursive`);
+  if (top && all) throw fail('ReadOnlyForceRecursive and ReadOnlyNonRecursive exclude each other');
+  if (all && !propagation.endsWith('private'))
+    throw fail('ReadOnlyForceRecursive requires Propagation set to rprivate');
+  if (top) return 'top';
+  return all ? 'all' : undefined;
 }
 
 function toVolume(mount: MountRequest): VolumeMount {
@@ -136,12 +156,18 @@ export function fromMountObjects(mounts: readonly Mount[]) {
   const objects = mounts.flatMap((mount): object[] => {
     const { target: Target, readonly: ReadOnly } = mount;
     if (mount.type === 'bind' && mount.createSource !== true)
-      return [{ Type: 'bind', Source: mount.source, Target, ReadOnly }];
+      return [{ Type: 'bind', Source: mount.source, Target, ReadOnly, ...fromReach(mount.reach) }];
     if (mount.type !== 'volume' || mount.subpath === undefined) return [];
     const VolumeOptions = { Subpath: mount.subpath, ...(mount.noCopy ? { NoCopy: true } : {}) };
     return [{ Type: 'volume', Source: mount.name ?? '', Target, ReadOnly, VolumeOptions }];
   });
   return objects.length === 0 ? undefined : objects;
+}
+
+function fromReach(reach: 'top' | 'all' | undefined) {
+  if (reach === undefined) return {};
+  const option = reach === 'top' ? 'ReadOnlyNonRecursive' : 'ReadOnlyForceRecursive';
+  return { BindOptions: { [option]: true } };
 }
 
 /** HostConfig.Tmpfs. */

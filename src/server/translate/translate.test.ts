@@ -163,6 +163,26 @@ describe('create', () => {
       assert.throws(() => spec({ Binds: [bad] }), { code: 'invalid-argument' });
   });
 
+  test('a read-only bind reaches as far as was asked, or is refused by name', () => {
+    const bind = (ReadOnly: boolean, BindOptions: object) =>
+      spec({ Mounts: [{ Type: 'bind', Source: '/s', Target: '/t', ReadOnly, BindOptions }] }).mounts[0];
+    const reach = (options: object) => (bind(true, options) as { reach?: string }).reach;
+    assert.equal(reach({}), undefined);
+    assert.equal(reach({ ReadOnlyNonRecursive: true }), 'top');
+    assert.equal(reach({ ReadOnlyForceRecursive: true }), 'all');
+    const force = { ReadOnlyForceRecursive: true };
+    assert.throws(() => bind(false, force), /must be read-only for ReadOnlyForceRecursive/);
+    assert.throws(
+      () => bind(true, { ...force, Propagation: 'rslave' }),
+      /requires Propagation set to rprivate/,
+    );
+    assert.throws(() => bind(true, { ...force, ReadOnlyNonRecursive: true }), /exclude each other/);
+    assert.throws(
+      () => bind(true, { NonRecursive: true }),
+      /NonRecursive of the bind at \/t is not supported/,
+    );
+  });
+
   test('mount objects and tmpfs maps carry their options', () => {
     const { mounts } = spec(
       {
