@@ -39,7 +39,8 @@ static int mount_root(struct failure *failure)
         return fail_with(failure, "internal", 0, "the writable disk cannot be used: %s", strerror(errno));
     mkdir(WRITABLE_PATH "/work", 0755);
     return mount_at("overlay", ROOT_PATH, "overlay", 0,
-                    "lowerdir=" LOWER_PATH ",upperdir=" UPPER_PATH ",workdir=" WRITABLE_PATH "/work", failure);
+                    /* One number for each file, however it is looked at: in a listing of its folder as by itself. */
+                    "xino=on,lowerdir=" LOWER_PATH ",upperdir=" UPPER_PATH ",workdir=" WRITABLE_PATH "/work", failure);
 }
 
 static int write_new(const char *path, const char *text, struct failure *failure)

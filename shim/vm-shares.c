@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "image.h"
@@ -22,6 +23,7 @@
 
 #define FOLDER "shares"
 #define SOCKET "shares.sock"
+#define MAX_ARGUMENTS 32
 
 static void fail(const char *what, const char *where) __attribute__((noreturn));
 static void fail(const char *what, const char *where)
@@ -47,20 +49,59 @@ static void bind_all(const struct fields *machine)
     mount(NULL, FOLDER, NULL, MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL);
 }
 
+/* Writes the maps of our parent: whoever enters a user namespace may no longer do so himself. */
+static int map_all(pid_t process)
+{
+    static const char *const names[] = {"uid_map", "gid_map"};
+    static const char everyone[] = "0 0 4294967295";
+    char path[64];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(path, sizeof path, "/proc/%d/%s", process, names[i]);
+        int fd = open(path, O_WRONLY | O_CLOEXEC);
+        if (fd < 0 || write(fd, everyone, sizeof everyone - 1) < 0) return -1;
+        close(fd);
+    }
+    return 0;
+}
+
+/* Owners of files stay what they are, but root is no longer the host's: its capabilities end at the shares, and it can
+ * neither undo what is read-only nor make devices. */
+static void leave_users(void)
+{
+    int entered[2], status = -1;
+    char byte;
+    pid_t process = getpid();
+    if (pipe2(entered, O_CLOEXEC) < 0) fail("make", "a pipe");
+    pid_t mapper = fork();
+    if (mapper < 0) fail("start", "a process");
+    if (!mapper) {
+        close(entered[1]);
+        _exit(read(entered[0], &byte, 1) == 1 && map_all(process) < 0);
+    }
+    if (unshare(CLONE_NEWUSER) < 0) complain("virtiofsd keeps the host's users: %s", strerror(errno));
+    else if (write(entered[1], "", 1) != 1) fail("map", "users");
+    close(entered[0]);
+    close(entered[1]);
+    if (waitpid(mapper, &status, 0) < 0 || status) fail("map", "users");
+}
+
 static void run(const struct fields *machine, int listener)
 {
-    char source[4096], folder[4000], fd[32];
-    const char *program = fields_get(machine, "virtiofsd");
+    char *arguments[MAX_ARGUMENTS + 1] = {0}, *environment[] = {"PATH=/usr/bin:/bin", NULL};
+    size_t cursor = 0, count = 0;
     process_begin(machine);
+    pid_t shim = getppid();
     bind_all(machine);
-    if (!getcwd(folder, sizeof folder)) fail("find", FOLDER);
-    snprintf(source, sizeof source, "source=%s/" FOLDER, folder);
+    for (const char *value; count < MAX_ARGUMENTS && (value = fields_next(machine, "virtiofsd", &cursor));)
+        arguments[count++] = (char *)value;
+    if (!count) fail("find", "virtiofsd");
     dup2(listener, 3);
     process_close_from(4);
-    snprintf(fd, sizeof fd, "--fd=%d", 3);
-    execl(program, program, fd, "-o", source, "-o", "sandbox=namespace,announce_submounts,xattr,cache=auto",
-          "--rlimit-nofile=0", "--thread-pool-size=1", "-o", "log_level=err", (char *)NULL);
-    fail("execute", program);
+    leave_users();
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (getppid() != shim) _exit(127);
+    execve(arguments[0], arguments, environment);
+    fail("execute", arguments[0]);
 }
 
 int shares_start(const struct fields *machine, pid_t *pid)

@@ -6,3 +6,4 @@ export * from './accelerator.ts';
 export * from './initrd.ts';
 export * from './kernel.ts';
 export * from './machine.ts';
+export * from './virtiofsd.ts';

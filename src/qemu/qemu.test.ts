@@ -7,10 +7,12 @@ import { gzipSync } from 'node:zlib';
 import {
   type AcceleratorProbe,
   findKernel,
+  findVirtiofsd,
   type Machine,
   machineArguments,
   prepareInitrd,
   probeAccelerator,
+  virtiofsdCommand,
 } from './index.ts';
 
 const MACHINE: Machine = {
@@ -183,5 +185,33 @@ describe('on a host', () => {
       code: 'unavailable',
       message: /npm run setup/,
     });
+  });
+});
+
+describe('virtiofsd', () => {
+  test('is found where it lies, and called as that one understands', async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), 'berth-virtiofsd-'));
+    t.after(() => rm(folder, { recursive: true, force: true }));
+    const says = {
+      c: 'virtiofsd version 7.2.22 (Debian)\nusing FUSE kernel interface version 7.36',
+      rust: 'virtiofsd 1.13.2',
+    };
+    for (const [name, text] of Object.entries(says))
+      await writeFile(join(folder, name), `#!/bin/sh\necho '${text}'\n`, { mode: 0o755 });
+    const [c, rust] = await Promise.all(
+      ['c', 'rust'].map((name) => findVirtiofsd([join(folder, 'absent'), join(folder, name)])),
+    );
+    assert.deepEqual(c, { path: join(folder, 'c'), kind: 'c', version: '7.2.22' });
+    assert.deepEqual(rust, { path: join(folder, 'rust'), kind: 'rust', version: '1.13.2' });
+    if (c === undefined || rust === undefined) throw new Error('neither is missing');
+    assert.match(virtiofsdCommand(c, '/a,b').join(' '), /-o source=\/a\\,b -o sandbox=namespace,/);
+    assert.match(
+      virtiofsdCommand(rust, '/a,b').join(' '),
+      /--shared-dir \/a,b --sandbox namespace --seccomp kill/,
+    );
+    await assert.rejects(
+      findVirtiofsd([join(folder, 'absent')]),
+      /no virtiofsd is at .*install the package virtiofsd/,
+    );
   });
 });

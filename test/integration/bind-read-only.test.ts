@@ -1,30 +1,31 @@
 // A read-only bind is so with all that the host has mounted below it, whoever writes inside.
 
 import assert from 'node:assert/strict';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rmdir, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { run } from '../../src/host/index.ts';
 import { CliHost } from '../fixtures/cli.ts';
 
 let host: CliHost;
-const source = () => join(host.root, 'source');
+let source: string;
 before(async () => {
+  source = await mkdtemp(join(tmpdir(), 'berth-read-only-'));
+  for (const folder of [source, join(source, 'deep'), join(source, 'deep/deeper')]) {
+    await mkdir(folder, { recursive: true });
+    await run('mount', ['-t', 'tmpfs', 'berth-test', folder]);
+    await writeFile(join(folder, 'file'), 'old\n');
+  }
+  await run('mount', ['--make-rshared', source]);
   host = await CliHost.open();
   await host.ok('image', 'create', 'busybox');
-  for (const folder of ['source', 'source/deep', 'source/deep/deeper']) {
-    await mkdir(join(host.root, folder));
-    await run('mount', ['-t', 'tmpfs', 'berth-test', join(host.root, folder)]);
-    await writeFile(join(host.root, folder, 'file'), 'old\n');
-  }
 });
 after(async () => {
   const leaks = await host.close();
-  await run('umount', ['--recursive', source()]);
-  assert.deepEqual(
-    leaks.filter((line) => !line.includes('berth-test')),
-    [],
-  );
+  await run('umount', ['--recursive', source]);
+  await rmdir(source);
+  assert.deepEqual(leaks, []);
 });
 
 /** What succeeds is printed. */
@@ -38,7 +39,7 @@ const REMOUNT = 'for at in /b /b/deep /b/deep/deeper; do mount -o remount,bind,r
 const NOTHING = 'read old\nread old\nread old\n';
 
 test('in a container', async () => {
-  const bind = ['run', '--rm', '-v', `${source()}:/b:ro`];
+  const bind = ['run', '--rm', '-v', `${source}:/b:ro`];
   assert.equal(await host.ok(...bind, 'busybox', 'sh', '-c', WRITES), NOTHING);
   assert.equal(await host.ok(...bind, 'busybox', 'sh', '-c', REMOUNT + WRITES), NOTHING);
   assert.equal(
@@ -48,18 +49,18 @@ test('in a container', async () => {
 });
 
 test('in a container whose bind lets mounts of the host in', async () => {
-  const bind = ['run', '--rm', '-v', `${source()}:/b:ro,rslave`];
+  const bind = ['run', '--rm', '-v', `${source}:/b:ro,rslave`];
   assert.equal(await host.ok(...bind, 'busybox', 'sh', '-c', WRITES), NOTHING);
 });
 
 test('in a VM, also against its root with all privileges', async () => {
-  const bind = ['run', '--rm', '--isolation', 'vm', '--privileged', '-v', `${source()}:/b:ro`];
+  const bind = ['run', '--rm', '--isolation', 'vm', '--privileged', '-v', `${source}:/b:ro`];
   assert.equal(await host.ok(...bind, 'busybox', 'sh', '-c', REMOUNT + WRITES), NOTHING);
 });
 
 test('for copies into a container that does not run', async () => {
-  await host.ok('create', '--name', 'held', '-v', `${source()}:/b:ro`, 'busybox', 'true');
-  const { code, stderr } = await host.run('cp', join(source(), 'file'), 'held:/b/deep/deeper/copied');
+  await host.ok('create', '--name', 'held', '-v', `${source}:/b:ro`, 'busybox', 'true');
+  const { code, stderr } = await host.run('cp', join(source, 'file'), 'held:/b/deep/deeper/copied');
   assert.notEqual(code, 0);
   assert.match(stderr, /read-only/i);
   await host.ok('rm', 'held');

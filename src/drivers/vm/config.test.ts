@@ -48,7 +48,14 @@ const SPEC: InstanceSpec = {
 };
 
 const FILES = {
-  ...{ qemu: '/q', virtiofsd: '/v', initrd: '/i', image: '/img', writable: '/w', cgroups: ['/c1', '/c2'] },
+  ...{
+    qemu: '/q',
+    virtiofsd: ['/v', '--fd=3'],
+    initrd: '/i',
+    image: '/img',
+    writable: '/w',
+    cgroups: ['/c1', '/c2'],
+  },
   kernel: { path: '/k', direct: true },
   nics: 2,
 };

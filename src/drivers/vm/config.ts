@@ -93,7 +93,8 @@ function unsupported(spec: InstanceSpec): string | undefined {
 
 type Bind = Extract<MountSpec, { type: 'bind' }>;
 
-function binds(spec: InstanceSpec): Bind[] {
+/** What its machine shares with the host. */
+export function binds(spec: InstanceSpec): Bind[] {
   return spec.mounts.filter((mount) => mount.type === 'bind');
 }
 
@@ -117,7 +118,8 @@ export interface TemplateFiles {
 
 export interface MachineFiles {
   readonly qemu: string;
-  readonly virtiofsd: string;
+  /** The command that serves its shares, if it has any. */
+  readonly virtiofsd?: readonly string[];
   readonly kernel: BootKernel;
   readonly initrd: string;
   readonly image: string;
@@ -159,7 +161,7 @@ export function machineFields(spec: InstanceSpec, files: MachineFiles, host: Hos
     initrd: files.initrd,
     image: files.image,
     writable: files.writable,
-    virtiofsd: files.virtiofsd,
+    ...(files.virtiofsd === undefined ? {} : { virtiofsd: files.virtiofsd }),
     source: shares(spec),
   };
 }

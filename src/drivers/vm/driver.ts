@@ -20,15 +20,19 @@ import { writeAtomic } from '../../host/index.ts';
 import {
   type BootKernel,
   findKernel,
+  findVirtiofsd,
   type HostVerdict,
   PLACEHOLDER_IMAGE_BYTES,
   prepareInitrd,
   prepareKernel,
   probeAccelerator,
   probeCommand,
+  type Virtiofsd,
+  virtiofsdCommand,
 } from '../../qemu/index.ts';
 import { copyDisk, openCheckpoint, VmOrigin } from './checkpoint.ts';
 import {
+  binds,
   bootMode,
   canFork,
   canPool,
@@ -64,6 +68,7 @@ export interface VmDriverOptions {
   /** Prints a line when the host runs short of memory; default: what the kernel tells the shim. */
   readonly pressureCommand?: readonly [file: string, ...args: string[]];
   readonly qemu?: string;
+  /** Where virtiofsd is; default: where distributions put it. */
   readonly virtiofsd?: string;
   /** How much an instance may write; at most, and by default, 8 GiB. */
   readonly writableBytes?: number;
@@ -87,7 +92,7 @@ export function createVmDriver(options: VmDriverOptions): Driver {
 
 class VmDriver implements Driver {
   readonly name = 'vm';
-  readonly #options: Required<VmDriverOptions>;
+  readonly #options: Required<Omit<VmDriverOptions, 'virtiofsd'>> & Pick<VmDriverOptions, 'virtiofsd'>;
   readonly #disks: ImageDisks;
   readonly #writables: WritableDisks;
   readonly #templates: Templates;
@@ -97,11 +102,11 @@ class VmDriver implements Driver {
   #boot: Promise<Omit<Boot, 'nics'>> | undefined;
   #probe: Promise<DriverProbe> | undefined;
   #triedForMs: number | undefined;
+  #virtiofsd: Promise<Virtiofsd> | undefined;
 
   constructor(options: VmDriverOptions) {
     this.#options = {
       qemu: '/usr/bin/qemu-system-x86_64',
-      virtiofsd: '/usr/lib/qemu/virtiofsd',
       writableBytes: WRITABLE_BYTES,
       kvmDevice: '/dev/kvm',
       tunDevice: '/dev/net/tun',
@@ -140,9 +145,10 @@ class VmDriver implements Driver {
 
   #probeOnce(): Promise<DriverProbe> {
     this.#kvmTimeoutMs();
-    const { qemu, virtiofsd, agentPath, shimPath } = this.#options;
+    const { qemu, agentPath, shimPath } = this.#options;
     this.#probe ??= probeHost({
-      ...{ qemu, virtiofsd, agentPath, shimPath },
+      ...{ qemu, agentPath, shimPath },
+      virtiofsd: () => this.#findVirtiofsd(),
       kernel: async () => (await this.#prepareBoot()).version,
       accelerator: async () => (await this.#prepareBoot()).host,
     }).then((probe) => {
@@ -151,6 +157,24 @@ class VmDriver implements Driver {
       return probe;
     });
     return this.#probe;
+  }
+
+  /** May be installed while the daemon runs. */
+  #findVirtiofsd(): Promise<Virtiofsd> {
+    const { virtiofsd } = this.#options;
+    this.#virtiofsd ??= findVirtiofsd(virtiofsd === undefined ? undefined : [virtiofsd]).catch(
+      (error: unknown) => {
+        this.#virtiofsd = undefined;
+        throw error;
+      },
+    );
+    return this.#virtiofsd;
+  }
+
+  /** The command that serves what it shares with the host. Fails with `not-found` where there is none. */
+  async #sharing(spec: InstanceSpec): Promise<{ readonly virtiofsd?: readonly string[] }> {
+    if (binds(spec).length === 0) return {};
+    return { virtiofsd: virtiofsdCommand(await this.#findVirtiofsd(), join(spec.dir, 'shares')) };
   }
 
   /** What every machine boots with; made once, tried again after a failure. */
@@ -186,6 +210,7 @@ class VmDriver implements Driver {
     const writable = join(spec.dir, 'writable.ext4');
     try {
       await Promise.all([
+        this.#sharing(spec),
         this.#prepareBoot(),
         this.#disks.open(spec.rootfs),
         this.#writables.make(writable, spec.ephemeral ?? false, spec.writableBytes),
@@ -259,14 +284,13 @@ class VmDriver implements Driver {
   #poolWish(spec: InstanceSpec, wish: TemplateWish, boot: Boot, image: string): PoolWish | undefined {
     const template = this.#templates.find(wish);
     if (template === undefined) return undefined;
-    const { qemu, virtiofsd } = this.#options;
+    const { qemu } = this.#options;
     return {
       key: poolKey(spec, wish),
       ephemeral: spec.ephemeral ?? false,
       machine: (id, writable) => {
         const files = {
           qemu,
-          virtiofsd,
           kernel: boot.kernel,
           nics: boot.nics,
           initrd: boot.initrd,
@@ -315,12 +339,17 @@ class VmDriver implements Driver {
 
   /** Written for each run: the kernel, the agent or the accelerator may be another by then. */
   async #writeConfig(spec: InstanceSpec, resumed?: VmOrigin): Promise<void> {
-    const { qemu, virtiofsd } = this.#options;
-    const [boot, image] = await Promise.all([this.#prepareBoot(), this.#disks.open(spec.rootfs)]);
+    const { qemu } = this.#options;
+    const [boot, image, sharing] = await Promise.all([
+      this.#prepareBoot(),
+      this.#disks.open(spec.rootfs),
+      this.#sharing(spec),
+    ]);
     const oom = oomFile(spec);
     const template = resumed === undefined ? await this.#findTemplate(spec, boot, image) : undefined;
     const files = {
-      ...{ qemu, virtiofsd, kernel: boot.kernel, initrd: boot.initrd, image, nics: boot.nics },
+      ...sharing,
+      ...{ qemu, kernel: boot.kernel, initrd: boot.initrd, image, nics: boot.nics },
       writable: join(spec.dir, 'writable.ext4'),
       cgroups: cgroupFolders(spec),
       ...(oom === undefined ? {} : { oomFile: oom }),

@@ -3,11 +3,11 @@
 import { access, constants } from 'node:fs/promises';
 import { type DriverProbe, errorMessage, type Probe } from '../../core/index.ts';
 import { remedyFor, run } from '../../host/index.ts';
-import type { HostVerdict } from '../../qemu/index.ts';
+import { type HostVerdict, VIRTIOFSD_REMEDY, type Virtiofsd } from '../../qemu/index.ts';
 
 export interface ProbeInputs {
   readonly qemu: string;
-  readonly virtiofsd: string;
+  readonly virtiofsd: () => Promise<Virtiofsd>;
   readonly agentPath: string;
   readonly shimPath: string;
   /** The version of the kernel that guests run. */
@@ -28,9 +28,9 @@ async function executable(path: string): Promise<string> {
   return path;
 }
 
+/** Machines without mounts do not need it. */
+const SHARING = 'virtiofsd';
 const INSTALL = 'run set-up again, or install the packages qemu-system-x86, erofs-utils and e2fsprogs';
-const SHARES =
-  'run set-up again, or install the package virtiofsd (a part of qemu-system-common in Debian 12)';
 
 /** Never throws. */
 export async function probeHost(inputs: ProbeInputs): Promise<DriverProbe> {
@@ -45,7 +45,14 @@ export async function probeHost(inputs: ProbeInputs): Promise<DriverProbe> {
       return 'present';
     }),
     check('mkfs.ext4', INSTALL, async () => (await run('mkfs.ext4', ['-V'])).stderr.split('\n')[0] ?? ''),
-    check('virtiofsd', SHARES, () => executable(inputs.virtiofsd)),
+    check(
+      SHARING,
+      `to mount folders and volumes in VMs, run set-up again, or ${VIRTIOFSD_REMEDY}`,
+      async () => {
+        const { path, version } = await inputs.virtiofsd();
+        return `${version} (${path})`;
+      },
+    ),
     check('guest agent', 'run npm run build', () => executable(inputs.agentPath)),
     check('supervisor', 'run npm run build', () => executable(inputs.shimPath)),
     check('guest kernel', 'run set-up again (npm run setup)', inputs.kernel),
@@ -57,7 +64,7 @@ export async function probeHost(inputs: ProbeInputs): Promise<DriverProbe> {
   const found = (name: string) =>
     probes.find((probe) => probe.name === name && probe.ok)?.detail ?? 'unknown';
   return {
-    usable: probes.every((probe) => probe.ok),
+    usable: probes.every((probe) => probe.ok || probe.name === SHARING),
     probes,
     facts: {
       accelerator: verdict?.accelerator ?? 'unknown',
