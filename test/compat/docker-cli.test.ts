@@ -14,9 +14,16 @@ import { ISOLATIONS, reasonNotRun, SCENARIOS } from './plan.ts';
 import type { Context } from './scenario.ts';
 
 const entries: MatrixEntry[] = [];
+const daemons: ApiDaemon[] = [];
 
 // Two daemons at a time: most scenarios wait most of the time.
 describe('clients', { concurrency: 2 }, () => {
+  after(async () => {
+    // They share one network namespace: each looks for left-overs when no workload of the others is there any more.
+    await Promise.all(daemons.map((daemon) => daemon.clear()));
+    for (const daemon of daemons) await daemon[Symbol.asyncDispose]();
+  });
+
   for (const client of CLIENTS) {
     const missing = existsSync(client.path) ? undefined : `${client.path} is not installed`;
     for (const isolation of ISOLATIONS) {
@@ -24,18 +31,17 @@ describe('clients', { concurrency: 2 }, () => {
         skip: missing ?? false,
         concurrency: 1,
       }, () => {
-        let daemon: ApiDaemon | undefined;
         let scratch = '';
         let lab: Context | undefined;
 
         before(async () => {
           scratch = await mkdtemp(join(tmpdir(), 'berth-compat-'));
-          daemon = await startApiDaemon();
+          const daemon = await startApiDaemon();
+          daemons.push(daemon);
           lab = await openLab(client, isolation, daemon.host, scratch);
         });
         after(async () => {
           await rm(scratch, { recursive: true, force: true });
-          await daemon?.[Symbol.asyncDispose]();
         });
 
         for (const scenario of SCENARIOS) {

@@ -16,6 +16,10 @@ const MASKED = [
   '/proc/interrupts',
   '/proc/kcore',
   '/proc/keys',
+  // These three are not in Docker's list: the state of each page of the host's memory.
+  '/proc/kpagecgroup',
+  '/proc/kpagecount',
+  '/proc/kpageflags',
   '/proc/latency_stats',
   '/proc/timer_list',
   '/proc/timer_stats',
