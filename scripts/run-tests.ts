@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 interface Phase {
   readonly files: readonly string[];
   readonly concurrency: number;
-  readonly place?: 'own-network' | 'host-network';
+  readonly ownPlace: boolean;
 }
 
 const KINDS: ReadonlyMap<string, { readonly pattern: string; readonly concurrency: number }> = new Map([
@@ -25,10 +25,10 @@ const KINDS: ReadonlyMap<string, { readonly pattern: string; readonly concurrenc
 /** What measures time, processors or memory has the machine for itself. */
 const ALONE =
   /\/(api-daemon|api-streams|compare|container-limits|firewall-base|images-store|metrics|setup|update-limits|vm-pool)\.test\.ts$/;
-/** Folders whose tests need root and make networks … */
+/** The longest begin first, so that none is left over at the end. */
+const LONG = /\/(images-debian|vm-fork|vm-faults|networks|vm-checkpoint|vm-life|vm-files)\.test\.ts$/;
+/** Folders whose tests need root and make networks. */
 const AS_ROOT = /(^|\/)test\/(conformance|integration|compat)\//;
-/** … and those of them that need the machine's network. */
-const HOST_NETWORK = /\/(images-debian)\.test\.ts$/;
 /** As the test runner knows how to start node. */
 const NODE = process.execPath;
 const NODE_IN_OWN_PLACE = fileURLToPath(new URL('own-place.sh', import.meta.url));
@@ -50,14 +50,16 @@ function phases(words: readonly string[]): Phase[] {
 }
 
 function parted(files: readonly string[], concurrency: number): Phase[] {
-  const own = files.filter((file) => AS_ROOT.test(file) && !HOST_NETWORK.test(file));
-  const host = files.filter((file) => HOST_NETWORK.test(file));
-  const others = files.filter((file) => !AS_ROOT.test(file));
+  const root = files.filter((file) => AS_ROOT.test(file));
+  const inPairs = root.filter((file) => !ALONE.test(file));
+  const byLength = [
+    ...inPairs.filter((file) => LONG.test(file)),
+    ...inPairs.filter((file) => !LONG.test(file)),
+  ];
   return [
-    { files: own.filter((file) => !ALONE.test(file)), concurrency, place: 'own-network' },
-    { files: own.filter((file) => ALONE.test(file)), concurrency: 1, place: 'own-network' },
-    { files: host, concurrency, place: 'host-network' },
-    { files: others, concurrency },
+    { files: byLength, concurrency, ownPlace: true },
+    { files: root.filter((file) => ALONE.test(file)), concurrency: 1, ownPlace: true },
+    { files: files.filter((file) => !AS_ROOT.test(file)), concurrency, ownPlace: false },
   ];
 }
 
@@ -76,12 +78,11 @@ const fileTimes: { file: string; ms: number }[] = [];
 
 /** The events of all phases in order, but for each phase's own summary, which is added to the totals. */
 async function* events(list: readonly Phase[], signal: AbortSignal): AsyncGenerator {
-  for (const { files, concurrency, place } of list) {
+  for (const { files, concurrency, ownPlace } of list) {
     // A test that fails may leave a socket or a child open: its file shall end all the same.
     const execArgv = ['--test-force-exit', '--import', WHOLE_OUTPUT];
     // The runner has no option for it: it starts every file's process by this name.
-    process.execPath = place === undefined ? NODE : NODE_IN_OWN_PLACE;
-    process.env['BERTH_TEST_NETWORK'] = place === 'host-network' ? 'host' : 'own';
+    process.execPath = ownPlace ? NODE_IN_OWN_PLACE : NODE;
     for await (const event of run({
       files: [...files],
       concurrency,
