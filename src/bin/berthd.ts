@@ -27,14 +27,14 @@ const status = await runDaemon({ ...settings, version: VERSION }, async (log) =>
   const drivers = [
     createContainerDriver({ shimPath, stateDir: root }),
     createVmDriver({
-      ...{ shimPath, agentPath: program('berth-agent') },
+      ...{ shimPath, agentPath: program('berth-agent'), config: () => config.get() },
       ...{ kernelDir, verdictDir: kernelDir, cacheDir: join(root, 'vm') },
-      config: () => config.get(),
     }),
   ];
-  engine = await openEngine({ root, images, drivers, shimPath, unpackPath, log, config: () => config.get() });
-  const compare = createCompare({ engine, images, benchPath: program('berth-bench'), stateDir: root });
-  return { engine, images, compare, config };
+  const parts = { images, drivers, shimPath, unpackPath, log, config: () => config.get() };
+  engine = await openEngine({ ...settings, ...parts });
+  const compared = { engine, images, benchPath: program('berth-bench'), stateDir: root };
+  return { engine, images, compare: createCompare(compared), config };
 });
 // Supervisors that we are still connected to go on without us.
 process.exit(status);

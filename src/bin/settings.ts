@@ -11,6 +11,8 @@ export interface Settings {
   readonly libexec: string;
   /** Where systemd wants to hear that the daemon is ready. */
   readonly notifySocket: string | undefined;
+  /** Started by a command that somebody ran: not to stay in the control group of that. */
+  readonly ownGroup: boolean;
 }
 
 /** `here` is the folder of the running file: build/ when bundled, src/bin/ otherwise. */
@@ -23,5 +25,6 @@ export function readSettings(env: NodeJS.ProcessEnv, here: string): Settings {
     kernelDir: env['BERTH_KERNEL_DIR'] || '/var/lib/berth/kernel',
     libexec: env['BERTH_LIBEXEC'] || libexec || '/usr/libexec/berth',
     notifySocket: env['NOTIFY_SOCKET'],
+    ownGroup: env['BERTH_ON_DEMAND'] === '1',
   };
 }

@@ -43,7 +43,10 @@ export async function startDaemon(
   const logFrom = existsSync(logPath) ? statSync(logPath).size : 0;
   using arrivals = watchFor(socketPath);
   const logFd = openSync(logPath, 'a', 0o640);
-  const { exit } = await config.platform.startDetached({ ...command, logFd }).finally(() => closeSync(logFd));
+  const env = { ...command.env, BERTH_ON_DEMAND: '1' };
+  const { exit } = await config.platform
+    .startDetached({ ...command, env, logFd })
+    .finally(() => closeSync(logFd));
   let ended: string | undefined;
   let waitsForOther = false;
   const end = exit.then((how) => {

@@ -1,6 +1,7 @@
 // What the parts of the engine share.
 
 import type { Config, Driver, ImageStore, Isolation } from '../core/index.ts';
+import type { WorkloadGroup } from '../host/index.ts';
 import type { Networking } from '../network/index.ts';
 import type { VolumeStore } from '../volumes/index.ts';
 import type { EventLog } from './events.ts';
@@ -11,7 +12,7 @@ import type { Trash } from './trash.ts';
 export interface EngineContext {
   /** Folder of the workloads' folders. */
   readonly workloadsDir: string;
-  readonly cgroupParent: string;
+  readonly workloadGroup: WorkloadGroup;
   readonly drivers: ReadonlyMap<Isolation, Driver>;
   readonly images: ImageStore;
   readonly events: EventLog;

@@ -1,6 +1,6 @@
 // A workload comes into being: image, settings, mounts, record, instance; nothing stays of one that fails.
 
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import {
   BerthError,
@@ -60,7 +60,7 @@ export async function createWorkload(
   const endpoints = await ctx.networking.assign(attachments, id);
   undo.defer(() => ctx.networking.release(endpoints));
   const dir = join(ctx.workloadsDir, id);
-  const { cgroupParent } = ctx;
+  const cgroupParent = ctx.workloadGroup.path;
   const inputs = { id, dir, spec, image, layers, config, mounts: mounts.mounts, cgroupParent };
   const record = { ...newRecord(name, spec, image, config, resolveInstance(inputs), mounts), endpoints };
   beginRecord(record);
@@ -150,9 +150,4 @@ function newRecord(
     restartCount: 0,
     error: '',
   };
-}
-
-/** The cgroup below which all workloads of the daemon with this root live: two daemons never share one. */
-export function cgroupParentOf(root: string): string {
-  return `/berth-${createHash('sha256').update(root).digest('hex').slice(0, 8)}`;
 }

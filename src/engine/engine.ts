@@ -13,14 +13,13 @@ import {
   type ImageStore,
   type Isolation,
 } from '../core/index.ts';
-import { removeCgroup } from '../host/index.ts';
+import { openWorkloadGroup } from '../host/index.ts';
 import { openNetworking } from '../network/index.ts';
 import { VolumeStore } from '../volumes/index.ts';
 import { adoptAll } from './adoption.ts';
 import type { Engine, EngineFigures } from './api.ts';
 import { CheckpointTable } from './checkpoints/table.ts';
 import type { EngineContext } from './context.ts';
-import { cgroupParentOf } from './creation.ts';
 import { EventLog } from './events.ts';
 import { ExecTable } from './execs.ts';
 import { StartCounter } from './figures/starts.ts';
@@ -43,6 +42,8 @@ export interface EngineOptions {
   readonly shimPath?: string;
   /** berth-unpack; without it volumes cannot be restored. */
   readonly unpackPath?: string;
+  /** This process leaves the control group that it was started in. */
+  readonly ownGroup?: boolean;
   /** For what cannot be told to a client. Default: standard error. */
   readonly log?: (line: string) => void;
 }
@@ -87,7 +88,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       await Promise.race([Promise.all(tasks), delay(CLOSE_LIMIT_MS, undefined, { ref: false })]);
       await ctx.networking.close();
       await Promise.all([ctx.trash.close(), ...[...ctx.drivers.values()].map((driver) => driver.close?.())]);
-      if (ctx.registry.all().length === 0) await removeCgroup(ctx.cgroupParent).catch(() => {});
+      if (ctx.registry.all().length === 0) await ctx.workloadGroup.remove().catch(() => {});
     },
   };
 }
@@ -108,6 +109,8 @@ async function openContext(
 ): Promise<EngineContext> {
   await mkdir(options.root, { recursive: true, mode: 0o700 });
   const root = await realpath(options.root);
+  const workloadGroup = await openWorkloadGroup(root, log);
+  if (options.ownGroup === true) await workloadGroup.enter();
   const workloadsDir = join(root, 'workloads');
   await mkdir(workloadsDir, { recursive: true, mode: 0o700 });
   const trash = await Trash.open(join(root, 'trash'), log);
@@ -130,7 +133,7 @@ async function openContext(
   };
   return {
     workloadsDir,
-    cgroupParent: cgroupParentOf(root),
+    workloadGroup,
     drivers: new Map(options.drivers.map((driver) => [driver.name, driver])),
     images: options.images,
     events: new EventLog(),

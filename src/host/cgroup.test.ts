@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
+import { watch } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import { parseCgroupMounts } from './cgroup.ts';
+import { type CgroupHost, freezeCgroup, parseCgroupMounts } from './cgroup.ts';
 import { formerLine, liftedDevices } from './cgroup-devices.ts';
 import { cgroupWrites, limitCgroup } from './cgroup-limits.ts';
 import { parseBlockIo, parseFlat } from './cgroup-stats.ts';
@@ -32,6 +33,39 @@ describe('parseCgroupMounts', () => {
     );
     assert.equal(host.version, 2);
     assert.equal(host.controllers.get('pids'), '/sys/fs/cgroup');
+  });
+});
+
+describe('freezeCgroup on version 2', () => {
+  /** A group of a kernel that answers what is written to cgroup.freeze `answered` times. */
+  async function group(t: TestContext, answered: number): Promise<CgroupHost> {
+    const root = await mkdtemp(join(tmpdir(), 'berth-cgroup-'));
+    const [freeze, events] = [join(root, 'cgroup.freeze'), join(root, 'cgroup.events')];
+    await writeFile(freeze, '0');
+    await writeFile(events, 'populated 1\nfrozen 0\n');
+    let left = answered;
+    const kernel = watch(freeze, async () => {
+      const wanted = await readFile(freeze, 'utf8');
+      if (wanted !== '' && left-- > 0) await writeFile(events, `populated 1\nfrozen ${wanted}\n`);
+    });
+    t.after(async () => {
+      kernel.close();
+      await rm(root, { recursive: true });
+    });
+    return { version: 2, controllers: new Map([['freezer', root]]), hierarchies: [root], unified: root };
+  }
+
+  it('resolves when the kernel tells that it is done', async (t) => {
+    const host = await group(t, Number.POSITIVE_INFINITY);
+    for (const frozen of [true, false, true]) await freezeCgroup('/', frozen, host);
+  });
+  it('thaws what could not be frozen in time, and says so', async (t) => {
+    const host = await group(t, 0);
+    await assert.rejects(freezeCgroup('/', true, host, 50), {
+      code: 'timeout',
+      message: /could not be frozen/,
+    });
+    assert.equal(await readFile(join(host.hierarchies[0] ?? '', 'cgroup.freeze'), 'utf8'), '0');
   });
 });
 

@@ -64,21 +64,28 @@ function folders(path: string, host: CgroupHost): string[] {
   return host.hierarchies.map((root) => join(root, path));
 }
 
-/** Makes the group in the hierarchies of these controllers (those the host has); existing ones are kept. */
+const CONTROLLERS = ['cpu', 'cpuacct', 'memory', 'pids', 'freezer', 'cpuset', 'blkio', 'io'];
+
+/** Makes the group in the hierarchies of these controllers (those the host has), or in all; existing ones are kept. */
 export async function createCgroup(
   path: string,
-  controllers: readonly string[] = ['cpu', 'cpuacct', 'memory', 'pids', 'freezer', 'cpuset', 'blkio', 'io'],
+  controllers: readonly string[] | 'everywhere' = CONTROLLERS,
   host = cgroupHost(),
 ): Promise<void> {
-  const roots = new Set(controllers.flatMap((name) => host.controllers.get(name) ?? []));
+  const wanted = controllers === 'everywhere' ? CONTROLLERS : controllers;
+  const roots = new Set(
+    controllers === 'everywhere'
+      ? host.hierarchies
+      : wanted.flatMap((name) => host.controllers.get(name) ?? []),
+  );
   for (const root of roots) {
     await mkdir(join(root, path), { recursive: true });
-    if (host.version === 2) await delegate(root, path, controllers, host);
+    if (host.version === 2) await delegate(root, path, wanted, host);
     else if (root === host.controllers.get('cpuset')) await inheritCpuset(root, path);
   }
 }
 
-/** Version 2: each group above must hand its controllers down. */
+/** Version 2: each group above must hand its controllers down; those of others that do already are not touched. */
 async function delegate(
   root: string,
   path: string,
@@ -88,8 +95,9 @@ async function delegate(
   const on = wanted.filter((name) => host.controllers.has(name));
   let folder = root;
   for (const part of path.split('/').filter((name) => name !== '')) {
-    for (const name of on)
-      await writeFile(join(folder, 'cgroup.subtree_control'), `+${name}`).catch(() => {});
+    const file = join(folder, 'cgroup.subtree_control');
+    const handed = ((await readIfExists(file)) ?? '').split(/\s+/);
+    for (const name of on) if (!handed.includes(name)) await writeFile(file, `+${name}`).catch(() => {});
     folder = join(folder, part);
   }
 }
@@ -136,10 +144,17 @@ async function subgroups(folder: string): Promise<string[]> {
   return [...below.flat(), folder];
 }
 
+const FREEZE_MS = 5000;
+
 /** Freezes or thaws the group; resolves when every process in it has stopped (or goes on). */
-export async function freezeCgroup(path: string, frozen: boolean, host = cgroupHost()): Promise<void> {
+export async function freezeCgroup(
+  path: string,
+  frozen: boolean,
+  host = cgroupHost(),
+  timeoutMs = FREEZE_MS,
+): Promise<void> {
   const folder = cgroupFolder(path, 'freezer', host) ?? join(host.hierarchies[0] ?? '', path);
-  if (host.version === 2) return freezeUnified(path, folder, frozen);
+  if (host.version === 2) return freezeUnified(path, frozen, { folder, timeoutMs });
   const file = join(folder, 'freezer.state');
   const goal = frozen ? 'FROZEN' : 'THAWED';
   // Version 1 tells of no completion: the state must be asked again, and asking is what drives it on.
@@ -152,15 +167,17 @@ export async function freezeCgroup(path: string, frozen: boolean, host = cgroupH
   throw notInTime(path, frozen);
 }
 
-const FREEZE_MS = 5000;
-
-async function freezeUnified(path: string, folder: string, frozen: boolean): Promise<void> {
+async function freezeUnified(
+  path: string,
+  frozen: boolean,
+  { folder, timeoutMs }: { readonly folder: string; readonly timeoutMs: number },
+): Promise<void> {
   const events = join(folder, 'cgroup.events');
   const reached = async () => (await readFile(events, 'utf8')).includes(`frozen ${frozen ? 1 : 0}`);
   // Callers count on the watch from here on: an iterator of fs/promises would only begin when it is first asked.
   const watcher = watch(events);
   try {
-    const signal = AbortSignal.timeout(FREEZE_MS);
+    const signal = AbortSignal.timeout(timeoutMs);
     for (let first = true; ; first = false) {
       const changed = once(watcher, 'change', { signal });
       changed.catch(() => {});

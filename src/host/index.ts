@@ -7,6 +7,7 @@ export * from './block-device.ts';
 export * from './cgroup.ts';
 export * from './cgroup-devices.ts';
 export * from './cgroup-limits.ts';
+export * from './cgroup-place.ts';
 export * from './cgroup-stats.ts';
 export * from './cgroup-write.ts';
 export * from './files.ts';

@@ -140,7 +140,7 @@ async function copyRecord(
   return {
     ...kept,
     ...{ id, name, spec, createdAt: new Date().toISOString() },
-    instance: resolveInstance({ ...inputs, mounts, cgroupParent: ctx.cgroupParent }),
+    instance: resolveInstance({ ...inputs, mounts, cgroupParent: ctx.workloadGroup.path }),
     ...{
       endpoints: [],
       published: [],
