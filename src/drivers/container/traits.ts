@@ -38,6 +38,11 @@ export function parseHardLimits(text: string): Map<string, number> {
   return limits;
 }
 
+/** Those that no privilege raises. */
+function kernelLimits(): ReadonlyMap<string, number> {
+  return new Map([['RLIMIT_NOFILE', Number(readFileSync('/proc/sys/fs/nr_open', 'utf8'))]]);
+}
+
 export function readTraits(): HostTraits {
   const status = readFileSync('/proc/self/status', 'utf8');
   const mask = (name: string) =>
@@ -50,7 +55,7 @@ export function readTraits(): HostTraits {
     arch: arch(),
     kernel: release(),
     capabilities: mask('CapBnd'),
-    hardLimits: mayRaise ? new Map() : parseHardLimits(readFileSync('/proc/self/limits', 'utf8')),
+    hardLimits: mayRaise ? kernelLimits() : parseHardLimits(readFileSync('/proc/self/limits', 'utf8')),
     swapLimit: cgroups.version === 2 || has('memory', 'memory.memsw.limit_in_bytes'),
     blkioWeight: cgroups.version === 2 || has('blkio', 'blkio.weight') || has('blkio', 'blkio.bfq.weight'),
     cgroupVersion: cgroups.version,
