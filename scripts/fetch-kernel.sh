@@ -37,26 +37,27 @@ if [ -n "$have" ] && [ "$update" = no ]; then
   exit 0
 fi
 
+# Debian's kernel for clouds, Ubuntu's for virtual machines: whichever is known here.
 case $(uname -m) in
-  x86_64) meta=linux-image-cloud-amd64 ;;
-  aarch64) meta=linux-image-cloud-arm64 ;;
-  *) fail "no cloud kernel is known for $(uname -m)" ;;
+  x86_64) metas='linux-image-cloud-amd64 linux-image-virtual' ;;
+  aarch64) metas='linux-image-cloud-arm64 linux-image-virtual' ;;
+  *) fail "no kernel for guests is known for $(uname -m)" ;;
 esac
 command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||
   fail "only Debian-like machines are handled; unpack a kernel package yourself into $store/<version>/{vmlinuz,modules/}"
 
 candidate() {
-  apt-cache depends --no-recommends --no-suggests "$meta" 2>/dev/null |
+  apt-cache depends --no-recommends --no-suggests $metas 2>/dev/null |
     sed -n 's/^ *Depends: \(linux-image-[0-9][^ ]*\)$/\1/p' | head -n 1
 }
 
 package=$(candidate)
 if [ -z "$package" ] || [ "$update" = yes ]; then
   say "reading the package lists"
-  apt-get update -qq || fail "apt-get update failed; the package lists are needed to find $meta"
+  apt-get update -qq || fail "apt-get update failed; the package lists are needed to find a kernel"
   package=$(candidate)
 fi
-[ -n "$package" ] || fail "the package sources of this machine do not know $meta"
+[ -n "$package" ] || fail "the package sources of this machine do not know any of: $metas"
 version=${package#linux-image-}
 if [ "$version" = "$have" ]; then
   say "guest kernel $have is in $store and current"
@@ -69,9 +70,14 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 chmod 755 "$work"
 
-say "downloading $package (about 25 MB; it is unpacked into $store, not installed)"
+say "downloading $package (25 to 100 MB; it is unpacked into $store, not installed)"
 # apt verifies the package against the signed lists of the distribution.
-download() { (cd "$work" && apt-get -qq -o APT::Sandbox::User=root download "$package" >download.log 2>&1); }
+download() { (cd "$work" && apt-get -qq -o APT::Sandbox::User=root download $packages >download.log 2>&1); }
+# Ubuntu has the modules in packages of their own.
+packages=$package
+for modules in "linux-modules-$version" "linux-modules-extra-$version"; do
+  if apt-cache show "$modules" >/dev/null 2>&1; then packages="$packages $modules"; fi
+done
 if ! download; then
   # The lists may be older than the archive.
   apt-get update -qq || true
@@ -80,13 +86,13 @@ fi
 
 say "unpacking $package"
 mkdir "$work/package" "$work/kernel"
-dpkg-deb -x "$work"/*.deb "$work/package"
+for file in "$work"/*.deb; do dpkg-deb -x "$file" "$work/package"; done
 mv "$work/package/boot/vmlinuz-$version" "$work/kernel/vmlinuz"
 mv "$work/package/boot/config-$version" "$work/kernel/config"
 modules=$work/package/lib/modules/$version
 [ -d "$modules" ] || modules=$work/package/usr/lib/modules/$version
 mv "$modules" "$work/kernel/modules"
-basename "$work"/*.deb > "$work/kernel/package"
+basename "$work/$package"_*.deb > "$work/kernel/package"
 sync -f "$work/kernel" 2>/dev/null || sync
 # Another fetch may have finished meanwhile: theirs is the same.
 [ -e "$store/$version" ] || mv -T "$work/kernel" "$store/$version"

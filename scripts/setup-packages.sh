@@ -3,7 +3,7 @@
 # packages_here LIST...: the lines of the lists that hold for this release, without their conditions.
 packages_here() {
   release=$([ ! -r "$os_release" ] || . "$os_release"; echo "${ID-}-${VERSION_ID-}")
-  sed '/^#/d; /^ *$/d' "$@" | sed "/^[^ ]* \[\([^]]* \)\{0,1\}!$release[] ]/d; s/^\([^ ]*\) \[[^]]*\]/\1/"
+  sed '/^#/d; /^ *$/d' "$@" | sed "/^[^ ]* \[\([^]]* \)\{0,1\}!${release}[] ]/d; s/^\([^ ]*\) \[[^]]*\]/\1/"
 }
 os_release=/etc/os-release
 

@@ -1,6 +1,14 @@
 #ifndef BERTH_VM_STORE_H
 #define BERTH_VM_STORE_H
 
+#include <unistd.h>
+
+/* Where a file has data and holes, by lseek: musl has these since 1.2.3. */
+#ifndef SEEK_DATA
+#define SEEK_DATA 3
+#define SEEK_HOLE 4
+#endif
+
 /* Names in DIR of what a shim keeps for others to open. */
 #define STORE_MEMORY "memory"
 #define STORE_STATE "state"

@@ -2,7 +2,7 @@
 // devices.
 
 import { join } from 'node:path';
-import { BerthError, errorMessage } from '../core/index.ts';
+import { BerthError, errorMessage, isBerthError } from '../core/index.ts';
 import { makeImageFile } from '../host/index.ts';
 import { type ContentDoor, DATA_FOLDER } from './content.ts';
 
@@ -23,7 +23,14 @@ export function checkVolumeSize(name: string, sizeBytes: number): void {
 /** Makes the file and tries to mount it. Fails with `unsupported` where that cannot be done. */
 export async function makeVolumeImage(folder: string, sizeBytes: number, door: ContentDoor): Promise<void> {
   const image = join(folder, IMAGE_NAME);
-  await makeImageFile(image, sizeBytes, { folder: DATA_FOLDER });
+  try {
+    await makeImageFile(image, sizeBytes, { folder: DATA_FOLDER });
+  } catch (error) {
+    if (!isBerthError(error, 'not-found')) throw error;
+    throw new BerthError('unsupported', `this host cannot make a file system in a file: ${error.message}`, {
+      cause: error,
+    });
+  }
   try {
     await door.run({ mountpoint: join(folder, '_data'), image }, ['true']);
   } catch (error) {

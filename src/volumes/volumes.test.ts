@@ -51,10 +51,10 @@ test('a size that no file system can have is refused, and nothing stays where no
   const { store } = await openStore(root);
   for (const sizeBytes of [1, 2 ** 20, 2 ** 50])
     await assert.rejects(store.create({ name: 'data', sizeBytes }), { code: 'invalid-argument' });
-  // The program that mounts is not there.
+  // The program that mounts is not there, and on a small host the one that makes the file system is not either.
   await assert.rejects(store.create({ name: 'data', sizeBytes: 2 ** 30 }), {
     code: 'unsupported',
-    message: /^create data: this host cannot mount a file system from a file/,
+    message: /^create data: this host cannot (mount a file system from|make a file system in) a file/,
   });
   assert.deepEqual(await readdir(join(root, 'volumes')), []);
 });
