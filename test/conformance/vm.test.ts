@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Driver, InstanceSpec } from '../../src/core/index.ts';
 import { createVmDriver } from '../../src/drivers/vm/index.ts';
-import { seedVmCache, vmPaths } from '../fixtures/vm-cache.ts';
+import { accelerator, seedVmCache, vmPaths } from '../fixtures/vm-cache.ts';
 import { instanceSuite } from './instance-suite.ts';
 
 /** Whatever can be a fork of a template is one; a machine that shares folders of the host cannot. */
@@ -25,7 +25,7 @@ instanceSuite({
   makeDriver: async (root) => {
     const cacheDir = join(root, 'vm');
     await seedVmCache(cacheDir);
-    return forking(createVmDriver({ ...vmPaths, cacheDir, kvmDevice: join(root, 'no-kvm') }));
+    return forking(createVmDriver({ ...vmPaths, cacheDir, ...accelerator(root) }));
   },
   gaps: {
     "shares the network of another's process": 'a guest has a network stack of its own',

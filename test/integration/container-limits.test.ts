@@ -7,9 +7,29 @@ import { cgroupFile, openLab } from '../fixtures/container.ts';
 
 const NO_LIMITS = { ulimits: [], shmBytes: 64 << 20, oomKillDisable: false };
 
-describe('a container’s limits', {
-  skip: cgroupHost().version === 1 ? false : 'written for cgroup version 1',
-}, () => {
+/** Files and what is in them. */
+const LIMITED: Readonly<
+  Record<1 | 2, readonly (readonly [controller: string, file: string, text: string])[]>
+> = {
+  1: [
+    ['memory', 'memory.limit_in_bytes', `${128 << 20}`],
+    ['memory', 'memory.soft_limit_in_bytes', `${64 << 20}`],
+    ['cpu', 'cpu.cfs_quota_us', '50000'],
+    ['cpu', 'cpu.shares', '512'],
+    ['cpuset', 'cpuset.cpus', '0'],
+    ['pids', 'pids.max', '33'],
+  ],
+  2: [
+    ['memory', 'memory.max', `${128 << 20}`],
+    ['memory', 'memory.low', `${64 << 20}`],
+    ['cpu', 'cpu.max', '50000 100000'],
+    ['cpu', 'cpu.weight', '20'],
+    ['cpuset', 'cpuset.cpus', '0'],
+    ['pids', 'pids.max', '33'],
+  ],
+};
+
+describe('a container’s limits', () => {
   it('are in its cgroup', async () => {
     await using lab = await openLab();
     const resources = {
@@ -25,15 +45,12 @@ describe('a container’s limits', {
     const spec = await lab.bench.spec(['sleep', '1000'], { resources });
     const instance = lab.bench.own(await lab.driver.create(spec));
     await instance.start();
-    const values = await Promise.all([
-      cgroupFile(spec, 'memory', 'memory.limit_in_bytes'),
-      cgroupFile(spec, 'memory', 'memory.soft_limit_in_bytes'),
-      cgroupFile(spec, 'cpu', 'cpu.cfs_quota_us'),
-      cgroupFile(spec, 'cpu', 'cpu.shares'),
-      cgroupFile(spec, 'cpuset', 'cpuset.cpus'),
-      cgroupFile(spec, 'pids', 'pids.max'),
-    ]);
-    assert.deepEqual(values, [`${128 << 20}`, `${64 << 20}`, '50000', '512', '0', '33']);
+    const wanted = LIMITED[cgroupHost().version];
+    const values = await Promise.all(wanted.map(([controller, file]) => cgroupFile(spec, controller, file)));
+    assert.deepEqual(
+      values,
+      wanted.map(([, , text]) => text),
+    );
   });
 
   it('weigh disk access where a scheduler does, and are left out where none does', async (t) => {
@@ -41,7 +58,11 @@ describe('a container’s limits', {
     const spec = await lab.bench.spec(['sleep', '1000'], { resources: { ...NO_LIMITS, blkioWeight: 300 } });
     const instance = lab.bench.own(await lab.driver.create(spec));
     await instance.start();
-    const weight = () => cgroupFile(spec, 'blkio', 'blkio.bfq.weight').catch(() => undefined);
+    const [controller, file] =
+      cgroupHost().version === 1 ? ['blkio', 'blkio.bfq.weight'] : ['io', 'io.bfq.weight'];
+    // Version 2 has one for all disks and one for each.
+    const weight = async () =>
+      (await cgroupFile(spec, controller, file).catch(() => undefined))?.replace(/^default /, '');
     if ((await weight()) === undefined) return t.skip('this kernel has no BFQ');
     assert.equal(await weight(), '300');
     await instance.update?.({ ...NO_LIMITS, blkioWeight: 500 });

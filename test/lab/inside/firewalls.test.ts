@@ -1,0 +1,62 @@
+// firewalld and ufw as they are installed, beside the daemon: each lets nothing pass that it was not told of.
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { after, before, describe, test } from 'node:test';
+import { berth, call, removeAll, SERVE } from './shell.ts';
+
+const ip = (...args: string[]) => call('ip', ...args);
+/** A page from another host, which is a network namespace. */
+const asked = (url: string) =>
+  spawnSync('ip', ['netns', 'exec', 'outside', 'busybox', 'wget', '-T', '3', '-qO-', url], {
+    encoding: 'utf8',
+  }).stdout;
+
+describe('beside a firewall', () => {
+  before(() => {
+    ip('netns', 'add', 'outside');
+    ip('link', 'add', 'uplink', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', 'outside');
+    ip('addr', 'add', '198.51.100.1/24', 'dev', 'uplink');
+    ip('link', 'set', 'uplink', 'up');
+    for (const args of [
+      ['addr', 'add', '198.51.100.2/24', 'dev', 'eth0'],
+      ['link', 'set', 'eth0', 'up'],
+    ])
+      ip('-n', 'outside', ...args);
+    berth('image', 'create', 'busybox');
+    berth('run', '-d', '--name', 'web', '-p', '0.0.0.0:8080:80', 'busybox', ...SERVE);
+    berth('run', '-d', '--name', 'client', 'busybox', 'sleep', '100000');
+    call('sh', '-c', 'cd /run && mkdir -p www && echo host > www/index.html && busybox httpd -p 8000 -h www');
+  });
+  after(removeAll);
+
+  /** Workloads are reached, reach each other by name and go out; the firewall's own rules hold for all else. */
+  const assertBoth = () => {
+    assert.equal(asked('http://198.51.100.1:8080/'), 'page\n');
+    assert.equal(asked('http://198.51.100.1:8000/'), '');
+    assert.equal(berth('exec', 'client', 'wget', '-qO-', 'http://web/'), 'page');
+    assert.equal(
+      berth('exec', 'client', 'ping', '-c', '1', '-W', '3', '198.51.100.2').includes('1 packets received'),
+      true,
+    );
+  };
+
+  test('firewalld, and after it has read its rules anew', async () => {
+    assert.equal(asked('http://198.51.100.1:8000/'), 'host\n');
+    call('systemctl', 'start', 'firewalld');
+    call('systemctl', 'restart', 'berth');
+    assertBoth();
+    call('firewall-cmd', '--reload');
+    // The daemon hears of it from the kernel, and repairs what is missing.
+    for (let tries = 0; asked('http://198.51.100.1:8080/') === '' && tries < 10; tries++);
+    assertBoth();
+    call('systemctl', 'stop', 'firewalld');
+  });
+
+  test('ufw', () => {
+    call('ufw', '--force', 'enable');
+    call('systemctl', 'restart', 'berth');
+    assertBoth();
+    call('ufw', '--force', 'disable');
+  });
+});
