@@ -27,7 +27,7 @@
 
 /* What went wrong, ready for a FAIL frame: a BerthError code, a sentence, and 126/127 for the shell convention. */
 struct failure {
-    const char *code;
+    char code[24];
     int status;
     char message[512];
 };
@@ -117,6 +117,14 @@ struct launch {
 void child_run(const struct launch *launch) __attribute__((noreturn));
 void child_hold(const struct launch *launch) __attribute__((noreturn));
 
+/* launch.c */
+/* Forks a child that runs as planned; returns the descriptor on which it reports, or -1. */
+int launch_begin(struct launch *plan, pid_t *pid, void (*run)(const struct launch *), struct failure *failure);
+/* What the child has told: 0 that it has executed its program, -1 why not. Waits for that, unless the descriptor does not. */
+int launch_report(int report, struct failure *failure);
+/* The process id as the workload's own tools show it. */
+int process_inner_pid(pid_t pid);
+
 /* process.c: processes with their stdio. */
 void process_start(uint32_t channel, const struct fields *fields, int is_main);
 /* The whole way of a main process, from the fork to its end, without any program of the image. */
@@ -126,8 +134,6 @@ void process_hold(uint32_t channel);
 /* 0 when there is none (yet or any more). */
 pid_t process_main(void);
 pid_t process_holder(void);
-/* The process id as the workload's own tools show it. */
-int process_inner_pid(pid_t pid);
 int process_signal_main(int signal_number, struct failure *failure);
 int process_resize_main(int rows, int columns, struct failure *failure);
 /* Kills and forgets every process but the main one. */
@@ -139,7 +145,8 @@ int process_frame(const struct frame *frame);
 /* The host no longer cares: the process is killed and its channel forgotten. 0 when no process owns the channel. */
 int process_cancel(uint32_t channel);
 
-/* files.c: stat, read, write and changes, each by a child of its own. */
+/* files.c: stat, read, write, changes, processes and sync, each by a child of its own: it may have to wait for what the
+ * workload owns. */
 void files_serve(uint32_t channel, const char *operation, const struct fields *fields);
 /* The user and group files as they are now. */
 void files_accounts(uint32_t channel);
@@ -160,6 +167,7 @@ int report_oom(void);
 ssize_t read_text(const char *path, char *text, size_t size);
 
 /* table.c */
-void report_processes(uint32_t channel);
+/* To the socket of a child. */
+void report_processes(int socket);
 
 #endif

@@ -128,6 +128,16 @@ static int serve_changes(int socket)
     return fsops_changes(socket, upper, &lower, 1);
 }
 
+/* Is not about files, but may have to wait for the workload's just as well. */
+static int serve_other(int socket, const char *operation)
+{
+    if (!strcmp(operation, "processes")) return report_processes(socket), 0;
+    sync();
+    return fsops_send(socket, FRAME_OPENED, "", 0);
+}
+
+static int is_other(const char *operation) { return !strcmp(operation, "processes") || !strcmp(operation, "sync"); }
+
 static void serve(int socket, const char *operation, const struct fields *fields) __attribute__((noreturn));
 static void serve(int socket, const char *operation, const struct fields *fields)
 {
@@ -135,6 +145,7 @@ static void serve(int socket, const char *operation, const struct fields *fields
     struct buffer pending = {0};
     loop_forget_signals();
     if (!strcmp(operation, "changes")) _exit(serve_changes(socket));
+    if (is_other(operation)) _exit(serve_other(socket, operation));
     pid_t view = process_main() ? process_main() : process_holder();
     if (!view || sandbox_enter_existing(sandbox_open(view), &failure) < 0)
         _exit(fsops_fail(socket, ESRCH, "the file system is not mounted"));
@@ -168,7 +179,7 @@ void files_serve(uint32_t channel, const char *operation, const struct fields *f
 {
     struct failure failure;
     int pair[2];
-    if (strcmp(operation, "changes") && !fsops_knows(operation)) {
+    if (strcmp(operation, "changes") && !is_other(operation) && !fsops_knows(operation)) {
         fail_with(&failure, "unsupported", 0, "unknown operation %s", operation);
         return link_fail(channel, &failure);
     }
@@ -179,7 +190,7 @@ void files_serve(uint32_t channel, const char *operation, const struct fields *f
     struct relay *relay = xmalloc(sizeof *relay);
     *relay = (struct relay){.channel = channel, 
                             .credit = WINDOW_BYTES,
-                            .one_shot = !strcmp(operation, "stat"),
+                            .one_shot = !strcmp(operation, "stat") || !strcmp(operation, "sync"),
                             .next = relays};
     relays = relay;
     relay->pid = fork();

@@ -1,11 +1,13 @@
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -13,6 +15,8 @@
 
 #define MAX_GROUPS 128
 #define LAST_CAPABILITY 63
+/* No account file is read beyond this. */
+#define MOST_ACCOUNT_BYTES (64 << 20)
 
 struct identity {
     uid_t uid;
@@ -41,14 +45,44 @@ static int split(char *line, char **columns, int most)
     return count;
 }
 
+/* An account file of the workload, read line by line. */
+struct accounts {
+    FILE *file;
+    size_t left;
+};
+
+/* The workload owns the file and may have made it anything: only a regular file is read, and none is waited for. */
+static struct accounts open_accounts(const char *path)
+{
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    FILE *file = fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode) ? fdopen(fd, "r") : NULL;
+    if (!file && fd >= 0) close(fd);
+    return (struct accounts){file, MOST_ACCOUNT_BYTES};
+}
+
+static char *next_line(struct accounts *accounts, char *line, int size)
+{
+    if (!accounts->file || accounts->left < (size_t)size || !fgets(line, size, accounts->file)) return NULL;
+    /* A piece without a line's end, of NULs perhaps, counts as large as it may be. */
+    size_t length = strlen(line);
+    accounts->left -= length && line[length - 1] == '\n' ? length : (size_t)size;
+    return line;
+}
+
+static void close_accounts(struct accounts *accounts)
+{
+    if (accounts->file) fclose(accounts->file);
+}
+
 /* Fills in what passwd knows of a name or number; 0 when it knows it. */
 static int find_user(const char *user, struct identity *identity)
 {
     char line[4096], *columns[7];
     unsigned wanted, uid, gid;
     int by_number = parse_id(user, &wanted) == 0, found = -1;
-    FILE *file = fopen("/etc/passwd", "re");
-    while (file && found < 0 && fgets(line, sizeof line, file)) {
+    struct accounts file = open_accounts("/etc/passwd");
+    while (found < 0 && next_line(&file, line, sizeof line)) {
         if (split(line, columns, 7) < 6 || parse_id(columns[2], &uid) < 0 || parse_id(columns[3], &gid) < 0) continue;
         if (strcmp(columns[0], user) && !(by_number && uid == wanted)) continue;
         identity->uid = uid;
@@ -57,7 +91,7 @@ static int find_user(const char *user, struct identity *identity)
         snprintf(identity->home, sizeof identity->home, "%s", columns[5]);
         found = 0;
     }
-    if (file) fclose(file);
+    close_accounts(&file);
     if (found < 0 && by_number) {
         identity->uid = wanted;
         found = 0;
@@ -70,13 +104,13 @@ static int find_group(const char *group, gid_t *gid)
     char line[8192], *columns[4];
     unsigned number;
     int found = -1;
-    FILE *file = fopen("/etc/group", "re");
-    while (file && found < 0 && fgets(line, sizeof line, file))
+    struct accounts file = open_accounts("/etc/group");
+    while (found < 0 && next_line(&file, line, sizeof line))
         if (split(line, columns, 4) >= 3 && !strcmp(columns[0], group) && parse_id(columns[2], &number) == 0) {
             *gid = number;
             found = 0;
         }
-    if (file) fclose(file);
+    close_accounts(&file);
     if (found < 0 && parse_id(group, &number) == 0) {
         *gid = number;
         found = 0;
@@ -96,13 +130,13 @@ static void add_memberships(struct identity *identity)
 {
     char line[8192], *columns[4];
     unsigned gid;
-    FILE *file = fopen("/etc/group", "re");
-    while (file && fgets(line, sizeof line, file)) {
+    struct accounts file = open_accounts("/etc/group");
+    while (next_line(&file, line, sizeof line)) {
         if (split(line, columns, 4) < 4 || parse_id(columns[2], &gid) < 0) continue;
         for (char *members = columns[3], *member; (member = strsep(&members, ","));)
             if (!strcmp(member, identity->name)) add_group(identity, gid);
     }
-    if (file) fclose(file);
+    close_accounts(&file);
 }
 
 /* Docker's rules: 'name', 'uid', 'name:group', 'uid:gid' or nothing for root. */

@@ -23,7 +23,7 @@ int fail_with(struct failure *failure, const char *code, int status, const char 
     va_start(list, format);
     vsnprintf(failure->message, sizeof failure->message, format, list);
     va_end(list);
-    failure->code = code;
+    snprintf(failure->code, sizeof failure->code, "%s", code);
     failure->status = status;
     return -1;
 }

@@ -92,12 +92,6 @@ static void op_unplug(uint32_t channel, const struct fields *fields)
     answer(channel, network_unplug(fields_get(fields, "name"), &failure), &failure);
 }
 
-static void op_sync(uint32_t channel)
-{
-    sync();
-    link_opened(channel);
-}
-
 static void operation(const struct frame *frame, const struct fields *fields)
 {
     const char *op = fields_get(fields, "op");
@@ -118,10 +112,8 @@ static void operation(const struct frame *frame, const struct fields *fields)
     if (!strcmp(op, "signal")) return op_signal(channel, fields);
     if (!strcmp(op, "resize")) return op_resize(channel, fields);
     if (!strcmp(op, "stats")) return report_stats(channel);
-    if (!strcmp(op, "processes")) return report_processes(channel);
     if (!strcmp(op, "plug")) return op_plug(channel, fields);
     if (!strcmp(op, "unplug")) return op_unplug(channel, fields);
-    if (!strcmp(op, "sync")) return op_sync(channel);
     if (!strcmp(op, "clock")) return op_clock(channel, fields);
     if (!strcmp(op, "limit")) return op_limit(channel, fields);
     if (!strcmp(op, "accounts")) return files_accounts(channel);

@@ -1,14 +1,11 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -21,7 +18,11 @@
 struct process {
     uint32_t channel;
     pid_t pid;
-    int is_main, tty, ended, status, input_ended;
+    /* `holds`: it is to run nothing, and only keeps the workload's view of the file system. */
+    int is_main, holds, tty, ended, status, input_ended;
+    /* Where the child tells that it cannot execute its program; its end without a word tells that it has. Closed once
+     * that is known. */
+    struct watch report;
     struct watch in, out, err;
     struct buffer input;
     /* Output bytes that the host has room for. */
@@ -48,6 +49,7 @@ static void release(struct process *process)
     while (*link != process) link = &(*link)->next;
     *link = process->next;
     if (main_process == process) main_process = NULL;
+    loop_close(&process->report);
     loop_close(&process->in);
     loop_close(&process->out);
     loop_close(&process->err);
@@ -130,14 +132,6 @@ static void input_ready(struct watch *watch, uint32_t events)
     feed(watch->context);
 }
 
-static void ended(void *context, int status)
-{
-    struct process *process = context;
-    process->ended = 1;
-    process->status = status;
-    drain(process);
-}
-
 static int open_terminal(const struct fields *fields, int stdio[3], int *master, struct failure *failure)
 {
     int unlock = 0, slave = -1;
@@ -176,7 +170,6 @@ static int open_pipes(struct process *process, int wants_input, int stdio[3], st
 static int open_stdio(struct process *process, const struct fields *fields, int stdio[3], struct failure *failure)
 {
     int master = -1;
-    process->in.fd = process->out.fd = process->err.fd = -1;
     process->tty = fields_flag(fields, "tty");
     if (!process->tty) return open_pipes(process, fields_flag(fields, "stdin"), stdio, failure);
     if (open_terminal(fields, stdio, &master, failure) < 0) return -1;
@@ -190,101 +183,101 @@ static void close_stdio(const int stdio[3], int tty)
     for (int i = 0; i < (tty ? 1 : 3); i++) close(stdio[i]);
 }
 
-/* Forks into the right namespaces; returns what fork returns. */
-static pid_t fork_workload(const struct launch *plan)
-{
-    if (plan->is_main) return (pid_t)syscall(SYS_clone, CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | SIGCHLD,
-                                             NULL, NULL, NULL, NULL);
-    int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
-    /* Only children are affected: the agent stays where it is. */
-    pid_t pid = setns(plan->workload, CLONE_NEWPID) == 0 ? fork() : -1;
-    int saved = errno;
-    if (pid) {
-        setns(own, CLONE_NEWPID);
-        close(own);
-    }
-    errno = saved;
-    return pid;
-}
-
-/* Waits until the child has executed its program or told why not. */
-static int await_report(int report, struct failure *failure)
-{
-    ssize_t got;
-    while ((got = read(report, failure, sizeof *failure)) < 0 && errno == EINTR) continue;
-    close(report);
-    if (got == 0) return 0;
-    if (got != sizeof *failure) fail_with(failure, "internal", 0, "a process could not be started");
-    return -1;
-}
-
-static int launch(struct launch *plan, pid_t *pid, void (*run)(const struct launch *), struct failure *failure)
-{
-    int report[2];
-    if (pipe2(report, O_CLOEXEC) < 0) return fail_with(failure, "exhausted", 0, "the guest cannot open pipes");
-    plan->report = report[1];
-    *pid = fork_workload(plan);
-    if (*pid == 0) run(plan);
-    close(report[1]);
-    if (*pid < 0) {
-        close(report[0]);
-        return fail_with(failure, "exhausted", 0, "the guest cannot fork: %s", strerror(errno));
-    }
-    return await_report(report[0], failure);
-}
-
-int process_inner_pid(pid_t pid)
-{
-    char path[64], line[256];
-    int inner = pid;
-    snprintf(path, sizeof path, "/proc/%d/status", pid);
-    FILE *file = fopen(path, "re");
-    while (file && fgets(line, sizeof line, file))
-        if (!strncmp(line, "NSpid:", 6)) {
-            char *last = strrchr(line, '\t');
-            inner = last ? atoi(last) : pid;
-        }
-    if (file) fclose(file);
-    return inner;
-}
-
 static void started(struct process *process)
 {
     struct buffer fields = {0};
+    if (process->holds) {
+        holder = process->pid;
+        link_opened(process->channel);
+        loop_forget_child(process->pid);
+        return release(process);
+    }
+    if (process->is_main) main_process = process;
     field_add_number(&fields, "pid", process_inner_pid(process->pid));
     link_send_fields(FRAME_OPENED, process->channel, &fields);
     if (process->out.fd >= 0) loop_watch(&process->out, EPOLLIN);
     if (process->err.fd >= 0) loop_watch(&process->err, EPOLLIN);
+}
+
+static void not_started(struct process *process, const struct failure *failure)
+{
+    link_fail(process->channel, failure);
+    if (process->pid > 0) loop_forget_child(process->pid);
+    release(process);
+}
+
+static void report_ready(struct watch *watch, uint32_t events)
+{
+    struct process *process = watch->context;
+    struct failure failure;
+    (void)events;
+    int state = launch_report(watch->fd, &failure);
+    loop_close(watch);
+    if (state < 0) not_started(process, &failure);
+    else started(process);
+}
+
+static void ended(void *context, int status)
+{
+    struct process *process = context;
+    struct failure failure;
+    /* It may have told why, or have executed a program that is through already. */
+    if (process->report.fd >= 0) {
+        int state = launch_report(process->report.fd, &failure);
+        loop_close(&process->report);
+        if (state < 0 || process->holds) {
+            if (state == 0) fail_with(&failure, "internal", 0, "a process could not be started");
+            process->pid = 0;
+            return not_started(process, &failure);
+        }
+        started(process);
+    }
+    process->ended = 1;
+    process->status = status;
+    drain(process);
+}
+
+/* Begins what the loop goes on with: a child that is being set up may wait for what the workload owns, process 1 may not. */
+static void begin(struct process *process, struct launch *plan, void (*run)(const struct launch *))
+{
+    struct failure failure;
+    int report = launch_begin(plan, &process->pid, run, &failure);
+    if (report < 0) return not_started(process, &failure);
+    watch_end(process, &process->report, report, report_ready);
+    loop_watch(&process->report, EPOLLIN);
     loop_child(process->pid, ended, process);
+}
+
+static struct process *add(uint32_t channel)
+{
+    struct process *process = xmalloc(sizeof *process);
+    *process = (struct process){.channel = channel, .credit = WINDOW_BYTES, .next = processes};
+    process->report.fd = process->in.fd = process->out.fd = process->err.fd = -1;
+    return processes = process;
 }
 
 void process_start(uint32_t channel, const struct fields *fields, int is_main)
 {
     struct failure failure;
-    struct process *process = xmalloc(sizeof *process);
+    struct process *process = add(channel);
     struct launch plan = {.process = fields, .is_main = is_main, .workload = -1};
-    *process = (struct process){.channel = channel, .is_main = is_main, .credit = WINDOW_BYTES, .next = processes};
-    processes = process;
-    plan.cgroup = open(WORKLOAD_CGROUP "/cgroup.procs", O_WRONLY | O_CLOEXEC);
+    process->is_main = is_main;
     if (process_main()) plan.workload = sandbox_open(process_main());
-    int state = !is_main && plan.workload < 0 ? fail_with(&failure, "invalid-state", 0, "the workload is not running")
-                                           : open_stdio(process, fields, plan.stdio, &failure);
-    loop_keep_unknown(1);
-    if (state == 0) {
-        plan.tty = process->tty;
-        state = launch(&plan, &process->pid, child_run, &failure);
-        close_stdio(plan.stdio, process->tty);
+    if (!is_main && plan.workload < 0) {
+        fail_with(&failure, "invalid-state", 0, "the workload is not running");
+        return not_started(process, &failure);
     }
+    if (open_stdio(process, fields, plan.stdio, &failure) < 0) {
+        if (plan.workload >= 0) close(plan.workload);
+        return not_started(process, &failure);
+    }
+    plan.cgroup = open(WORKLOAD_CGROUP "/cgroup.procs", O_WRONLY | O_CLOEXEC);
+    plan.tty = process->tty;
+    int tty = process->tty;
+    begin(process, &plan, child_run);
+    close_stdio(plan.stdio, tty);
     if (plan.cgroup >= 0) close(plan.cgroup);
     if (plan.workload >= 0) close(plan.workload);
-    if (state < 0) {
-        link_fail(channel, &failure);
-        release(process);
-    } else {
-        if (is_main) main_process = process;
-        started(process);
-    }
-    loop_keep_unknown(0);
 }
 
 int process_rehearse(struct failure *failure)
@@ -296,7 +289,9 @@ int process_rehearse(struct failure *failure)
     for (int i = 0; i < 3; i++) plan.stdio[i] = open("/dev/null", O_RDWR | O_CLOEXEC);
     plan.rehearsal = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     plan.cgroup = open(WORKLOAD_CGROUP "/cgroup.procs", O_WRONLY | O_CLOEXEC);
-    int state = launch(&plan, &pid, child_run, failure);
+    int report = launch_begin(&plan, &pid, child_run, failure);
+    int state = report < 0 ? -1 : launch_report(report, failure);
+    if (report >= 0) close(report);
     while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR) continue;
     close_stdio(plan.stdio, 0);
     close(plan.rehearsal);
@@ -306,10 +301,10 @@ int process_rehearse(struct failure *failure)
 
 void process_hold(uint32_t channel)
 {
-    struct failure failure;
     struct launch plan = {.is_main = 1, .cgroup = -1};
-    if (launch(&plan, &holder, child_hold, &failure) < 0) link_fail(channel, &failure);
-    else link_opened(channel);
+    struct process *process = add(channel);
+    process->holds = 1;
+    begin(process, &plan, child_hold);
 }
 
 int process_signal_main(int number, struct failure *failure)
@@ -345,6 +340,7 @@ int process_cancel(uint32_t channel)
     struct process *process = find(channel);
     if (!process) return 0;
     /* The main process is ended by signals only, and one that was executed may outlive the interest in it. */
+    if (!process->is_main && process->report.fd >= 0) kill(process->pid, SIGKILL);
     return 1;
 }
 

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../shim/fsops.h"
 #include "agent.h"
 
 #define MAX_LINE 1400
@@ -79,15 +80,15 @@ static int format_row(const struct row *row, char *line)
                     since, terminal, seconds / 3600, seconds / 60 % 60, seconds % 60, row->command);
 }
 
-void report_processes(uint32_t channel)
+void report_processes(int socket)
 {
     char text[32];
     char line[MAX_LINE];
     struct row row;
     FILE *list = fopen(WORKLOAD_CGROUP "/cgroup.procs", "re");
-    link_opened(channel);
+    fsops_send(socket, FRAME_OPENED, "", 0);
     while (list && fgets(text, sizeof text, list))
-        if (read_row(atoi(text), &row) == 0) link_send(FRAME_STDOUT, channel, line, (size_t)format_row(&row, line));
+        if (read_row(atoi(text), &row) == 0) fsops_send(socket, FRAME_STDOUT, line, (size_t)format_row(&row, line));
     if (list) fclose(list);
-    link_send(FRAME_EXIT, channel, "code=0", 7);
+    fsops_send(socket, FRAME_EXIT, "code=0", 7);
 }

@@ -21,7 +21,9 @@ struct backend {
     void (*start)(const struct fields *request);
     /* Make the file system reachable without a process; answer with main_held or main_failed. */
     void (*hold)(const struct fields *request);
-    /* Signal the main process. With a connection, answer on it by conn_opened or conn_fail. */
+    /* Give up a start that is under way, by main_failed. */
+    void (*abort)(void);
+    /* Signal the main process (1 to 64). With a connection, answer on it at once by conn_opened or conn_fail. */
     void (*signal)(struct conn *conn, int number);
     void (*resize)(unsigned rows, unsigned columns);
     /* Bytes for the main process's stdin; returns how many were taken. If fewer than given, call main_input_ready()

@@ -46,6 +46,12 @@ void clients_input_ready(void)
     }
 }
 
+static void signal_main(int number)
+{
+    int runs = main_state() == MAIN_RUNNING || main_state() == MAIN_PAUSED;
+    if (runs && number >= 1 && number <= 64) back->signal(NULL, number);
+}
+
 static void client_frame(struct conn *conn, const struct frame *frame)
 {
     struct client *client = conn->context;
@@ -57,7 +63,7 @@ static void client_frame(struct conn *conn, const struct frame *frame)
     if (fields_parse(&fields, frame) < 0) return conn_end(conn);
     if (frame->type == FRAME_RESIZE)
         back->resize((unsigned)fields_number(&fields, "rows", 0), (unsigned)fields_number(&fields, "columns", 0));
-    else if (frame->type == FRAME_SIGNAL) back->signal(NULL, (int)fields_number(&fields, "signal", 15));
+    else if (frame->type == FRAME_SIGNAL) signal_main((int)fields_number(&fields, "signal", 15));
     else conn_end(conn);
 }
 

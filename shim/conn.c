@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "conn.h"
+#include "text.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -23,9 +24,12 @@ static void (*on_idle)(void);
 
 static void process(struct conn *conn);
 
+/* Asks without reading the answers: it gets no more of them. */
+static int is_behind(const struct conn *conn) { return !conn->handler && conn_full(conn); }
+
 static void update(struct conn *conn)
 {
-    uint32_t events = (conn->paused || conn->ending ? 0 : EPOLLIN) | (conn->out.length ? EPOLLOUT : 0);
+    uint32_t events = (conn->paused || conn->ending || is_behind(conn) ? 0 : EPOLLIN) | (conn->out.length ? EPOLLOUT : 0);
     /* A client that goes away while it is paused must still be noticed. */
     loop_change(&conn->watch, events ? events | EPOLLRDHUP : EPOLLRDHUP);
 }
@@ -72,6 +76,7 @@ static int flush(struct conn *conn)
     if (conn->was_full && conn->out.length <= CONN_FULL / 2) {
         conn->was_full = 0;
         if (conn->handler && conn->handler->drained) conn->handler->drained(conn);
+        if (!conn->dead) process(conn);
     }
     return conn->dead ? -1 : 0;
 }
@@ -112,7 +117,7 @@ static void process(struct conn *conn)
     conn->processing = 1;
     struct frame frame;
     int state = 0;
-    while (!conn->dead && !conn->paused && !conn->ending && (state = frame_peek(&conn->in, &frame)) > 0) {
+    while (!conn->dead && !conn->paused && !conn->ending && !is_behind(conn) && (state = frame_peek(&conn->in, &frame)) > 0) {
         size_t size = frame_size(&frame);
         if (dispatch(conn, &frame) < 0) state = -1;
         if (state < 0) break;
@@ -189,14 +194,16 @@ void conn_opened(struct conn *conn) { conn_send(conn, FRAME_OPENED, "", 0); }
 
 void conn_fail(struct conn *conn, const char *code, int status, const char *format, ...)
 {
-    char message[4096];
+    char message[4096], visible[4096];
     struct buffer fields = {0};
     va_list list;
     va_start(list, format);
     vsnprintf(message, sizeof message, format, list);
     va_end(list);
+    /* It may hold what a guest, QEMU or a runtime said. */
+    text_visible(visible, sizeof visible, message);
     field_add(&fields, "code", code);
-    field_add(&fields, "message", message);
+    field_add(&fields, "message", visible);
     if (status) field_add_number(&fields, "status", status);
     conn_send_fields(conn, FRAME_FAIL, &fields);
 }

@@ -149,6 +149,8 @@ static void hold(const struct fields *request)
     main_held();
 }
 
+static void abort_start(void) { main_failed("unavailable", 0, "the container was killed while it was being started"); }
+
 static void deliver(struct conn *conn, int number)
 {
     int result = kill(main_pid(), number);
@@ -184,6 +186,7 @@ const struct backend container_backend = {
     .prepare = prepare,
     .start = start,
     .hold = hold,
+    .abort = abort_start,
     .signal = deliver,
     .resize = resize,
     .input = input,

@@ -14,6 +14,9 @@
 
 #include "container.h"
 
+/* A runtime has this long to start its process. */
+#define LIMIT_S 60
+
 static int launches;
 /* Runtimes under way. More than these are seldom, and end by themselves. */
 static pid_t under_way[64];
@@ -105,7 +108,9 @@ static void fail(struct launch *launch, int status)
 {
     char text[3500], path[32], *end;
     name(path, launch, "log");
-    if (read_small(path, text, sizeof text) <= 0)
+    if (launch->late)
+        snprintf(text, sizeof text, "the OCI runtime did not start the process within %d s and was killed", LIMIT_S);
+    else if (read_small(path, text, sizeof text) <= 0)
         snprintf(text, sizeof text, "the OCI runtime ended with %s %d and said nothing",
                  WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     for (end = text + strlen(text); end > text && end[-1] == '\n';) *--end = 0;
@@ -114,10 +119,18 @@ static void fail(struct launch *launch, int status)
     launch->failed(launch, status_of(text), text);
 }
 
+static void runtime_late(void *context)
+{
+    struct launch *launch = context;
+    launch->late = 1;
+    kill(launch->runtime, SIGKILL);
+}
+
 static void runtime_ended(void *context, int status)
 {
     struct launch *launch = context;
     char path[32], text[32];
+    loop_cancel(launch->timer);
     note_runtime(launch->runtime, 0);
     name(path, launch, "pid");
     pid_t pid = status || read_small(path, text, sizeof text) <= 0 ? 0 : atoi(text);
@@ -166,6 +179,7 @@ int launch_process(struct launch *launch, int has_stdin, int tty)
     streams_close_child(launch->child);
     if (launch->runtime < 0) return loop_keep_unknown(0), clean(launch), -1;
     note_runtime(0, launch->runtime);
+    launch->timer = loop_after(LIMIT_S * 1000, runtime_late, launch);
     loop_child(launch->runtime, runtime_ended, launch);
     return 0;
 }

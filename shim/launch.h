@@ -13,7 +13,7 @@ struct launch {
     void (*failed)(struct launch *launch, int status, const char *text);
     void *context;
     /* Ours. */
-    int number, child[3], console;
+    int number, child[3], console, timer, late;
     pid_t runtime;
 };
 

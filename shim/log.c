@@ -11,6 +11,7 @@
 
 #include "backend.h"
 #include "buffer.h"
+#include "text.h"
 
 #define PIECE 16384
 
@@ -73,21 +74,6 @@ static void flush(void)
         buffer_consume(&entries, (size_t)written);
     }
     buffer_consume(&entries, entries.length);
-}
-
-/* Length of the valid UTF-8 sequence at `s`, or 0. */
-static size_t utf8_length(const unsigned char *s, size_t available)
-{
-    size_t length = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : (s[0] & 0xf0) == 0xe0 ? 3
-                    : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
-    if (!length || length > available) return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((s[i] & 0xc0) != 0x80) return 0;
-    if (s[0] == 0xe0 && s[1] < 0xa0) return 0;
-    if (s[0] == 0xed && s[1] > 0x9f) return 0;
-    if (s[0] == 0xf0 && s[1] < 0x90) return 0;
-    if (s[0] == 0xf4 && s[1] > 0x8f) return 0;
-    return length;
 }
 
 static size_t escape_control(char *out, unsigned char c)

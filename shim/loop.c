@@ -12,8 +12,6 @@
 
 #include "buffer.h"
 
-#define MAX_TIMERS 16
-
 struct child {
     pid_t pid;
     int known, status;
@@ -27,13 +25,14 @@ struct timer {
     long long due;
     void (*call)(void *);
     void *context;
+    struct timer *next;
 };
 
 static int epoll_fd = -1, running, keeping, next_timer;
 static struct watch *batch[64];
 static int batch_length;
 static struct child *children;
-static struct timer timers[MAX_TIMERS];
+static struct timer *timers;
 static struct watch signals;
 
 static void reap(void);
@@ -162,7 +161,7 @@ void loop_keep_unknown(int on)
     }
 }
 
-static long long now_ms(void)
+long long loop_now_ms(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -171,37 +170,45 @@ static long long now_ms(void)
 
 int loop_after(int milliseconds, void (*due)(void *context), void *context)
 {
-    for (int i = 0; i < MAX_TIMERS; i++)
-        if (!timers[i].id) {
-            timers[i] = (struct timer){++next_timer, now_ms() + milliseconds, due, context};
-            return timers[i].id;
-        }
-    due(context);
-    return 0;
+    struct timer *timer = xmalloc(sizeof *timer);
+    *timer = (struct timer){++next_timer, loop_now_ms() + milliseconds, due, context, timers};
+    timers = timer;
+    return timer->id;
 }
 
 void loop_cancel(int id)
 {
-    for (int i = 0; i < MAX_TIMERS; i++)
-        if (id && timers[i].id == id) timers[i].id = 0;
+    for (struct timer **link = &timers; *link; link = &(*link)->next)
+        if ((*link)->id == id) {
+            struct timer *timer = *link;
+            *link = timer->next;
+            free(timer);
+            return;
+        }
 }
 
 static int next_timeout(void)
 {
-    long long first = -1, now = now_ms();
-    for (int i = 0; i < MAX_TIMERS; i++)
-        if (timers[i].id && (first < 0 || timers[i].due < first)) first = timers[i].due;
+    long long first = -1, now = loop_now_ms();
+    for (struct timer *timer = timers; timer; timer = timer->next)
+        if (first < 0 || timer->due < first) first = timer->due;
     if (first < 0) return -1;
     return first <= now ? 0 : (int)(first - now);
 }
 
+/* Each call may set and cancel any timer, so that the search begins anew; what it sets is not due in this round. */
 static void run_timers(void)
 {
-    for (int i = 0; i < MAX_TIMERS; i++)
-        if (timers[i].id && timers[i].due <= now_ms()) {
-            timers[i].id = 0;
-            timers[i].call(timers[i].context);
-        }
+    long long now = loop_now_ms();
+    for (int last = next_timer;;) {
+        struct timer *timer = timers;
+        while (timer && (timer->due > now || timer->id > last)) timer = timer->next;
+        if (!timer) return;
+        void (*call)(void *) = timer->call;
+        void *context = timer->context;
+        loop_cancel(timer->id);
+        call(context);
+    }
 }
 
 void loop_run(void)

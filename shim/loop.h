@@ -29,9 +29,11 @@ void loop_forget_child(pid_t pid);
 /* While launches are pending, ends of children not yet known are kept for loop_child. Nests. */
 void loop_keep_unknown(int on);
 
-/* Calls once after `milliseconds`; at most a handful pending. Returns an id for loop_cancel. */
+/* Calls once after `milliseconds`. Returns an id for loop_cancel, never 0. */
 int loop_after(int milliseconds, void (*due)(void *context), void *context);
 void loop_cancel(int id);
+
+long long loop_now_ms(void);
 
 void loop_run(void);
 void loop_stop(void);

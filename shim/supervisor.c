@@ -13,8 +13,13 @@
 #include "clients.h"
 #include "lock.h"
 #include "log.h"
+#include "text.h"
 
 #define EXIT_ROOM 2048
+#define LAST_SIGNAL 64
+#define MOST_MESSAGE 1024
+/* Complaints beyond this are dropped: what makes us complain may do so for ever. */
+#define MOST_COMPLAINTS (64 << 10)
 
 static const struct backend *back;
 static enum main_state state = MAIN_CREATED;
@@ -30,11 +35,14 @@ int main_blocked(void) { return !ending && clients_full(); }
 
 void complain(const char *format, ...)
 {
+    static int written;
+    char text[2048], visible[2048];
     va_list list;
     va_start(list, format);
-    vdprintf(2, format, list);
+    vsnprintf(text, sizeof text, format, list);
     va_end(list);
-    dprintf(2, "\n");
+    text_visible(visible, sizeof visible, text);
+    if (written < MOST_COMPLAINTS) written += dprintf(2, "%s\n", visible);
 }
 
 void main_set_paused(int paused)
@@ -58,7 +66,12 @@ static void send_state(struct conn *conn)
     conn_send_fields(conn, FRAME_OPENED, &fields);
 }
 
-void main_note(const char *key, const char *value) { field_add(&notes, key, value); }
+void main_note(const char *key, const char *value)
+{
+    char visible[MOST_MESSAGE];
+    text_visible(visible, sizeof visible, value);
+    field_add(&notes, key, visible);
+}
 
 void main_started(pid_t main_process)
 {
@@ -116,12 +129,15 @@ void main_ending(void)
 
 static void exit_fields(struct buffer *fields, int code, int oom, const char *reason, const char *message)
 {
-    char now[40];
+    char now[40], visible[MOST_MESSAGE];
     time_now(now);
     field_add_number(fields, "code", code);
     if (oom) field_add(fields, "oom", "1");
     if (reason) field_add(fields, "reason", reason);
-    if (message) field_add(fields, "message", message);
+    if (message) {
+        text_visible(visible, sizeof visible, message);
+        field_add(fields, "message", visible);
+    }
     if (*started_at) field_add(fields, "started", started_at);
     field_add(fields, "finished", now);
 }
@@ -211,9 +227,17 @@ static void op_quit(struct conn *conn)
 
 static void op_signal(struct conn *conn, const struct fields *fields)
 {
+    long long number = fields_number(fields, "signal", 15);
+    if (number < 1 || number > LAST_SIGNAL)
+        return conn_fail(conn, "invalid-argument", 0, "signal %lld is none", number);
+    /* There is no process yet, but a start that hangs can be ended. */
+    if (state == MAIN_STARTING && !holding && number == 9) {
+        conn_opened(conn);
+        return back->abort();
+    }
     if (state != MAIN_RUNNING && state != MAIN_PAUSED)
         return conn_fail(conn, "invalid-state", 0, "the instance is not running");
-    back->signal(conn, (int)fields_number(fields, "signal", 15));
+    back->signal(conn, (int)number);
 }
 
 static void op_resize(struct conn *conn, const struct fields *fields)

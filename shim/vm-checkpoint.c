@@ -20,6 +20,8 @@
 #include "vm.h"
 
 #define REST_LIMIT_MS 5000
+/* For QEMU to copy what was written to the disk while its memory was. */
+#define COPY_LIMIT_MS 600000
 #define FD_COPY 40
 #define DISK_NAME "disk.ext4"
 /* As <linux/fs.h> has it, which musl has not. */
@@ -34,7 +36,7 @@ static struct {
     struct store store;
     int state_out, disk, writable;
     /* Where it stands: what the guest has been asked, and how many answers of QEMU are to come. */
-    int freezing, thawing, awaited, copying, timer;
+    int freezing, thawing, awaited, copying, timer, copy_timer;
     long long began_ns, paused_ns;
     char failure[400];
 } capture = {.store = {-1, -1}};
@@ -92,6 +94,8 @@ static void end(void)
     if (capture.disk >= 0) close(capture.disk);
     if (capture.state_out >= 0) close(capture.state_out);
     if (capture.writable >= 0) close(capture.writable);
+    loop_cancel(capture.timer);
+    loop_cancel(capture.copy_timer);
     capture.active = 0;
 }
 
@@ -113,41 +117,7 @@ static void hand_over(void)
 }
 
 /* In a child. Returns an errno. */
-static int write_part(const char *name, int from, struct buffer *parts)
-{
-    char path[4200], key[32], number[32];
-    struct stat info;
-    unsigned long long sum = 0;
-    int fd = from;
-    if (fstat(from, &info) < 0) return errno;
-    if (strcmp(name, "disk")) {
-        snprintf(path, sizeof path, "%s/%s", capture.folder, name);
-        fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-        if (fd < 0 || ftruncate(fd, info.st_size) < 0) return errno;
-    }
-    errno = 0;
-    if (store_copy(from, fd == from ? -1 : fd, info.st_size, &sum) < 0 || fsync(fd) < 0) return errno ? errno : EIO;
-    snprintf(key, sizeof key, "%s_bytes", name);
-    field_add_number(parts, key, (long long)info.st_size);
-    snprintf(key, sizeof key, "%s_sum", name);
-    snprintf(number, sizeof number, "%016llx", sum);
-    field_add(parts, key, number);
-    return 0;
-}
-
-static int write_down(void)
-{
-    char path[4200];
-    struct buffer parts = {0};
-    int error = write_part("memory", capture.store.memory, &parts);
-    if (!error) error = write_part("state", capture.store.state, &parts);
-    if (!error) error = write_part("disk", capture.disk, &parts);
-    if (error) return error;
-    snprintf(path, sizeof path, "%s/parts", capture.folder);
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0 || write(fd, buffer_head(&parts), parts.length) != (ssize_t)parts.length || fsync(fd) < 0) return errno;
-    return 0;
-}
+static int write_down(void) { return store_write_down(&capture.store, capture.disk, capture.folder); }
 
 static void written(void *context, int status)
 {
@@ -208,6 +178,7 @@ static void release_disk(void)
 void checkpoint_disk_copied(const char *failure)
 {
     if (!capture.active || !capture.copying) return;
+    loop_cancel(capture.copy_timer);
     capture.copying = 0;
     if (failure) note_failure("the disk cannot be copied", failure);
     release_disk();
@@ -234,12 +205,28 @@ static void going_on(const char *failure)
     conclude();
 }
 
+static void copy_due(void *context)
+{
+    (void)context;
+    checkpoint_disk_copied("QEMU did not copy it in time");
+}
+
+/* The guest does not say that it goes on: it may hang, which is no reason to wait for it. */
+static void thaw_due(void *context)
+{
+    (void)context;
+    note_failure("the guest cannot be captured", "it did not go on in time");
+    capture.thawing = 0;
+    conclude();
+}
+
 static void thaw(void)
 {
     struct buffer fields = {0};
     field_add(&fields, "op", "thaw");
     greet_add_time(&fields);
     capture.thawing = 1;
+    capture.timer = loop_after(vm_patience_ms(), thaw_due, NULL);
     link_release(FRAME_OPEN, CHANNEL_LINK, buffer_head(&fields), fields.length);
     buffer_free(&fields);
     capture.paused_ns = now_ns() - capture.began_ns;
@@ -252,6 +239,7 @@ static void stopped(const char *failure)
     else {
         capture.awaited += 3;
         capture.copying = 1;
+        capture.copy_timer = loop_after(COPY_LIMIT_MS, copy_due, NULL);
         qmp_save(capture.state_out, state_saved);
         qmp_run("blockdev-backup", -1, copy_begun,
                 "\"job-id\":\"copy\",\"device\":\"writable\",\"target\":\"copy\",\"sync\":\"bitmap\",\"bitmap\":\"copy\",\"bitmap-mode\":\"never\"");
@@ -286,6 +274,7 @@ int checkpoint_frame(const struct frame *frame)
     struct fields fields;
     if (frame->channel != CHANNEL_LINK || !capture.active || !(capture.freezing || capture.thawing)) return 0;
     if (capture.thawing) {
+        loop_cancel(capture.timer);
         capture.thawing = 0;
         conclude();
         return 1;
@@ -295,8 +284,7 @@ int checkpoint_frame(const struct frame *frame)
     note_failure("the guest cannot be captured", why ? why : "it refused");
     loop_cancel(capture.timer);
     capture.freezing = 0;
-    link_release(FRAME_OPEN, CHANNEL_LINK, "op=thaw", sizeof "op=thaw");
-    capture.thawing = 1;
+    thaw();
     release_disk();
     return 1;
 }

@@ -10,6 +10,7 @@
 
 #define KEPT_BYTES (64 << 10)
 #define LINE_BYTES 400
+#define READ_BYTES 4096
 
 static struct watch console;
 static int file = -1;
@@ -57,7 +58,7 @@ static void scan(const char *data, size_t length)
 /* 1 when something was read. */
 static int take(void)
 {
-    char data[4096];
+    char data[READ_BYTES];
     ssize_t length = console.fd < 0 ? 0 : read(console.fd, data, sizeof data);
     if (length <= 0) {
         if (length == 0 || (errno != EAGAIN && errno != EINTR)) loop_close(&console);
@@ -84,7 +85,8 @@ void console_open(int fd)
 
 void console_finish(void)
 {
-    while (take()) continue;
+    /* More than is kept need not be read; and who still has the other end might write for ever. */
+    for (size_t reads = 0; reads < 2 * KEPT_BYTES / READ_BYTES && take(); reads++) continue;
 }
 
 void console_close(void)

@@ -49,7 +49,7 @@ void vm_resumed(void)
     field_add(&fields, "op", "clock");
     greet_add_time(&fields);
     struct fields request_fields = {buffer_head(&fields), fields.length};
-    link_relay(NULL, &request_fields, 1);
+    link_relay(NULL, &request_fields, ANSWERS_ONCE);
     buffer_free(&fields);
 }
 

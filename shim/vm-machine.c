@@ -16,11 +16,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <grp.h>
+#include <poll.h>
 
 #include "vm.h"
 #include "vm-process.h"
 
 #define LAST_CAPABILITY 63
+#define KILL_LIMIT_MS 10000
 #define MAX_ARGUMENTS 256
 #define SYS_CLOSE_RANGE 436
 
@@ -197,12 +199,19 @@ int machine_oom_kills(const struct fields *machine)
     return line ? atoi(line + strlen("oom_kill ")) : 0;
 }
 
-static void kill_and_reap(pid_t *pid)
+/* 0, or -1 when it has not ended in time: it may wait in the kernel for a disk that does not answer. */
+static int kill_and_reap(pid_t *pid)
 {
-    if (*pid <= 0) return;
+    if (*pid <= 0) return 0;
+    int fd = (int)syscall(SYS_pidfd_open, *pid, 0);
+    struct pollfd end = {.fd = fd, .events = POLLIN};
     kill(*pid, SIGKILL);
+    if (fd >= 0 && poll(&end, 1, KILL_LIMIT_MS) == 0) return close(fd), -1;
     while (waitpid(*pid, NULL, 0) < 0 && errno == EINTR) continue;
+    if (fd >= 0) close(fd);
+    loop_forget_child(*pid);
     *pid = 0;
+    return 0;
 }
 
 void machine_hold_taps(void)
@@ -213,10 +222,10 @@ void machine_hold_taps(void)
     close(machine);
 }
 
-void machine_kill(void)
+int machine_kill(void)
 {
-    kill_and_reap(&qemu);
-    kill_and_reap(&helper);
+    int machine = kill_and_reap(&qemu), shares = kill_and_reap(&helper);
+    return machine < 0 || shares < 0 ? -1 : 0;
 }
 
 /* What was killed needs a moment to leave its cgroup; version 1 has no event for that. */

@@ -29,7 +29,8 @@ static int open_proc(pid_t pid, const char *name)
 {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
-    return open(path, O_RDONLY | O_CLOEXEC);
+    /* What QEMU has open it may have made anything. */
+    return open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
 static int copy(int from, long long at, int to, long long to_at, long long length)
@@ -82,11 +83,12 @@ static int each_mapping(const struct source *source, int to,
                         int (*visit)(const struct source *, int to, int shared, unsigned long long, unsigned long long, long long))
 {
     char path[64], line[512];
-    struct stat info;
+    struct stat info, copy_info;
     int found = 0, state = 0;
     snprintf(path, sizeof path, "/proc/%d/maps", source->qemu);
     FILE *maps = fopen(path, "re");
-    if (!maps || fstat(source->file, &info) < 0) state = -1;
+    if (!maps || fstat(source->file, &info) < 0 || fstat(to, &copy_info) < 0) state = -1;
+    else if (!S_ISREG(info.st_mode)) errno = EINVAL, state = -1;
     while (state == 0 && fgets(line, sizeof line, maps)) {
         unsigned long long start, end, offset;
         unsigned long inode;
@@ -96,7 +98,11 @@ static int each_mapping(const struct source *source, int to,
             inode != info.st_ino || makedev(major_number, minor_number) != info.st_dev)
             continue;
         found = 1;
-        state = visit(source, to, mode[3] == 's', start, end, (long long)offset);
+        /* QEMU chooses what it maps: no copy gets larger than the guest's memory is. */
+        if (end <= start || offset > (unsigned long long)copy_info.st_size ||
+            end - start > (unsigned long long)copy_info.st_size - offset)
+            errno = EINVAL, state = -1;
+        else state = visit(source, to, mode[3] == 's', start, end, (long long)offset);
     }
     if (maps) fclose(maps);
     return state == 0 && !found ? (errno = ENODATA, -1) : state;

@@ -9,24 +9,29 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "json.h"
 #include "vm.h"
+
+/* A line of QEMU beyond this is none. */
+#define MOST_LINE (1u << 20)
 
 /* A command under way. */
 struct command {
-    int id, paused;
+    int id, paused, timer;
     /* Either of those, or neither. */
     struct conn *conn;
     void (*done)(const char *failure);
     struct command *next;
 };
 
-static struct watch monitor;
+static struct watch monitor = {.fd = -1};
 static struct buffer incoming;
 static struct command *commands;
-static int last_id;
+/* `asked_why`: a restore has failed, and QEMU has been asked for the reason. */
+static int last_id, asked_why;
 
-/* The descriptor goes with the line, for the command in it to take; -1: none does. */
-static void transmit(const char *text, int fd)
+/* The descriptor goes with the line, for the command in it to take; -1: none does. 0, or -1 when QEMU takes no more. */
+static int transmit(const char *text, int fd)
 {
     union {
         struct cmsghdr header;
@@ -42,7 +47,19 @@ static void transmit(const char *text, int fd)
         message.msg_controllen = sizeof control;
     }
     /* The socket's buffer holds hundreds of such lines and QEMU reads them at once. */
-    if (sendmsg(monitor.fd, &message, MSG_NOSIGNAL) < 0) complain("qmp: %s", strerror(errno));
+    return sendmsg(monitor.fd, &message, MSG_NOSIGNAL) == (ssize_t)data.iov_len ? 0 : -1;
+}
+
+static void settle(struct command *command, const char *failure);
+
+static void late(void *context)
+{
+    char message[96];
+    struct command *command = context, **link = &commands;
+    while (*link != command) link = &(*link)->next;
+    *link = command->next;
+    snprintf(message, sizeof message, "QEMU did not answer within %d ms", vm_patience_ms());
+    settle(command, message);
 }
 
 static struct command *begin(const char *name, const char *arguments, int fd)
@@ -53,7 +70,9 @@ static struct command *begin(const char *name, const char *arguments, int fd)
     *command = (struct command){.id = ++last_id};
     *link = command;
     snprintf(line, sizeof line, "{\"execute\":\"%s\",\"id\":%d,\"arguments\":{%s}}\n", name, command->id, arguments);
-    transmit(line, fd);
+    /* Told later, so that nobody is called back by what he calls. */
+    int state = transmit(line, fd);
+    command->timer = loop_after(state < 0 ? 0 : vm_patience_ms(), late, command);
     return command;
 }
 
@@ -86,51 +105,73 @@ static void answer_pause(const struct command *command, const char *failure)
     else conn_opened(command->conn);
 }
 
-/* The text of a string member, cut off where it is too long; NULL when there is none. */
-static const char *text_member(const char *line, const char *key, char *text, size_t size)
+static void settle(struct command *command, const char *failure)
 {
-    const char *at = strstr(line, key);
-    if (!at) return NULL;
-    at += strlen(key);
-    snprintf(text, size, "%.*s", (int)strcspn(at, "\""), at);
-    return text;
-}
-
-static void answered(const char *line)
-{
-    char reason[300];
-    const char *id = strstr(line, "\"id\": "), *failure = NULL;
-    struct command **link = &commands, *command;
-    while ((command = *link) && (!id || command->id != atoi(id + 6))) link = &command->next;
-    if (!command) return;
-    *link = command->next;
-    if (strstr(line, "\"error\": {")) {
-        failure = text_member(line, "\"desc\": \"", reason, sizeof reason);
-        if (!failure) failure = line;
-    }
     if (command->done) command->done(failure);
     else answer_pause(command, failure);
     free(command);
 }
 
-/* The answer to query-migrate: why it failed. */
-static void restore_failed(const char *line)
+/* The text of a member, or `otherwise`. */
+static const char *text_of(const struct json *object, const char *name, char text[300], const char *otherwise)
 {
-    char reason[300];
-    const char *why = text_member(line, "\"error-desc\": \"", reason, sizeof reason);
-    vm_restored(why ? why : "QEMU cannot restore the machine");
+    struct json value;
+    return json_member(object, name, &value) == 0 && json_text(&value, text, 300) == 0 ? text : otherwise;
 }
 
-static void happened(const char *line)
+static void answered(const struct json *line)
 {
     char reason[300];
-    if (strstr(line, "\"MIGRATION\"")) {
-        if (strstr(line, "\"completed\"")) vm_restored(NULL);
-        /* The event does not say why. */
-        else if (strstr(line, "\"failed\"")) transmit("{\"execute\":\"query-migrate\",\"id\":\"restore\"}\n", -1);
-    } else if (strstr(line, "\"BLOCK_JOB_COMPLETED\"") || strstr(line, "\"BLOCK_JOB_CANCELLED\""))
-        checkpoint_disk_copied(strstr(line, "CANCELLED") ? "it was cancelled"
-                                                         : text_member(line, "\"error\": \"", reason, sizeof reason));
+    struct json id, error;
+    struct command **link = &commands, *command;
+    long long number = json_member(line, "id", &id) == 0 ? json_number(&id, 0) : 0;
+    while ((command = *link) && command->id != number) link = &command->next;
+    if (!command) return;
+    *link = command->next;
+    loop_cancel(command->timer);
+    if (json_member(line, "error", &error) < 0) settle(command, NULL);
+    else settle(command, text_of(&error, "desc", reason, "it gave no reason"));
+}
+
+/* The answer to query-migrate: why it failed. */
+static void restore_failed(const struct json *line)
+{
+    char reason[300];
+    struct json result;
+    static const char unknown[] = "QEMU cannot restore the machine";
+    vm_restored(json_member(line, "return", &result) < 0 ? unknown : text_of(&result, "error-desc", reason, unknown));
+}
+
+static void migrated(const struct json *data)
+{
+    struct json status;
+    if (json_member(data, "status", &status) < 0) return;
+    if (json_is(&status, "completed")) vm_restored(NULL);
+    /* The event does not say why. */
+    else if (json_is(&status, "failed") && !asked_why++ &&
+             transmit("{\"execute\":\"query-migrate\",\"id\":\"restore\"}\n", -1) < 0)
+        vm_restored("QEMU cannot restore the machine");
+}
+
+static void happened(const struct json *event, const struct json *data)
+{
+    char reason[300];
+    if (json_is(event, "MIGRATION")) migrated(data);
+    else if (json_is(event, "BLOCK_JOB_CANCELLED")) checkpoint_disk_copied("it was cancelled");
+    else if (json_is(event, "BLOCK_JOB_COMPLETED")) checkpoint_disk_copied(text_of(data, "error", reason, NULL));
+}
+
+/* One line of the monitor. 0, or -1 when it is none that QEMU may say. */
+static int take_line(const char *text, size_t length)
+{
+    struct json line, part, data;
+    if (json_parse(&line, text, length) < 0 || *line.at != '{') return -1;
+    if (json_member(&line, "event", &part) == 0) {
+        if (json_member(&line, "data", &data) < 0) data = line;
+        happened(&part, &data);
+    } else if (json_member(&line, "id", &part) == 0 && json_is(&part, "restore")) restore_failed(&line);
+    else answered(&line);
+    return 0;
 }
 
 static void ready(struct watch *watch, uint32_t events)
@@ -143,15 +184,17 @@ static void ready(struct watch *watch, uint32_t events)
     }
     buffer_added(&incoming, (size_t)length);
     char *end;
-    while (incoming.length && (end = memchr(buffer_head(&incoming), '\n', incoming.length))) {
-        *end = 0;
-        char *line = buffer_head(&incoming);
-        size_t size = (size_t)(end - line) + 1;
-        if (strstr(line, "\"id\": \"restore\"")) restore_failed(line);
-        else if (strstr(line, "\"event\"")) happened(line);
-        else if (strstr(line, "\"return\"") || strstr(line, "\"error\"")) answered(line);
+    int state = 0;
+    while (state == 0 && incoming.length && (end = memchr(buffer_head(&incoming), '\n', incoming.length))) {
+        size_t size = (size_t)(end - buffer_head(&incoming)) + 1;
+        state = take_line(buffer_head(&incoming), size);
+        /* What it says may have ended the machine. */
+        if (watch->fd < 0) return;
         buffer_consume(&incoming, size);
     }
+    if (state == 0 && incoming.length <= MOST_LINE) return;
+    loop_close(watch);
+    vm_give_up("QEMU broke the protocol of its monitor and the machine was ended");
 }
 
 static void ignore(const char *failure)
@@ -162,6 +205,7 @@ static void ignore(const char *failure)
 void qmp_open(int fd)
 {
     monitor = (struct watch){.fd = fd, .ready = ready};
+    asked_why = 0;
     loop_watch(&monitor, EPOLLIN);
     qmp_run("qmp_capabilities", -1, ignore, "");
 }
@@ -202,6 +246,7 @@ void qmp_close(void)
     while (commands) {
         struct command *command = commands;
         commands = command->next;
+        loop_cancel(command->timer);
         if (command->conn) conn_take(command->conn, NULL, NULL), conn_end(command->conn);
         free(command);
     }

@@ -102,3 +102,40 @@ int store_publish(const struct store *store, void (*tell)(const char *key, const
     tell("held_bytes", number);
     return 0;
 }
+
+/* Returns an errno. */
+static int write_part(const char *folder, const char *name, int from, struct buffer *parts)
+{
+    char path[4200], key[32], number[32];
+    struct stat info;
+    unsigned long long sum = 0;
+    int fd = from;
+    if (fstat(from, &info) < 0) return errno;
+    if (strcmp(name, "disk")) {
+        snprintf(path, sizeof path, "%s/%s", folder, name);
+        fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (fd < 0 || ftruncate(fd, info.st_size) < 0) return errno;
+    }
+    errno = 0;
+    if (store_copy(from, fd == from ? -1 : fd, info.st_size, &sum) < 0 || fsync(fd) < 0) return errno ? errno : EIO;
+    snprintf(key, sizeof key, "%s_bytes", name);
+    field_add_number(parts, key, (long long)info.st_size);
+    snprintf(key, sizeof key, "%s_sum", name);
+    snprintf(number, sizeof number, "%016llx", sum);
+    field_add(parts, key, number);
+    return 0;
+}
+
+int store_write_down(const struct store *store, int disk, const char *folder)
+{
+    char path[4200];
+    struct buffer parts = {0};
+    int error = write_part(folder, "memory", store->memory, &parts);
+    if (!error) error = write_part(folder, "state", store->state, &parts);
+    if (!error) error = write_part(folder, "disk", disk, &parts);
+    if (error) return error;
+    snprintf(path, sizeof path, "%s/parts", folder);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 || write(fd, buffer_head(&parts), parts.length) != (ssize_t)parts.length || fsync(fd) < 0) return errno;
+    return 0;
+}

@@ -26,5 +26,7 @@ int store_publish(const struct store *store, void (*tell)(const char *key, const
 unsigned long long store_sum(int fd, long long length);
 /* Copies all that is not zero into a file of holes (-1: copies nothing) and sums it up. 0, or -1 with errno. */
 int store_copy(int from, int to, long long size, unsigned long long *sum);
+/* Writes both into a folder, flushed, and their sums and the disk's, which is there, into its file `parts`. An errno. */
+int store_write_down(const struct store *store, int disk, const char *folder);
 
 #endif

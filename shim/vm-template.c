@@ -118,7 +118,7 @@ static void keep_due(void *context)
     (void)context;
     char message[200];
     /* QEMU has mapped the memory for writing: it must be gone before that can be sealed. */
-    machine_kill();
+    if (machine_kill() < 0) return main_failed("unavailable", 0, "the template's machine cannot be ended");
     console_close();
     qmp_close();
     link_close();

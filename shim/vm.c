@@ -11,6 +11,9 @@
 
 #define BOOT_DEADLINE_MS 120000
 #define RESTORE_DEADLINE_MS 20000
+/* From the guest's hello, or from when it was told who it is, to the start of its main process. */
+#define START_DEADLINE_MS 60000
+#define PATIENCE_MS 60000
 #define PANIC_DEADLINE_MS 3000
 #define KILL_DEADLINE_MS 10000
 #define SHUTDOWN_DEADLINE_MS 20000
@@ -18,24 +21,28 @@
 
 static struct fields machine, guest, process;
 static struct buffer request;
-static int holding, greeted, launched, over, unresponsive, boot_timer, kill_timer;
+static int holding, greeted, launched, over, boot_timer, kill_timer, patience_ms;
+/* The guest owes an answer on the channel of the link itself. */
+static int link_asked;
 /* A fork that has not been configured yet can still be replaced by a machine that boots, unnoticed by anyone. */
 static int is_template, tried_fork, restoring, replacing;
 /* A machine that waits, stopped, for the instance it is to be; and one that has become it. */
 static int pooled, claimed;
 /* A copy of a machine whose workload runs: there is nothing that could take its place. */
 static int resumed;
-static size_t window = WINDOW_BYTES, owed;
 
 static int prepare(void)
 {
     if (vm_read_fields("vm.machine", &machine) == 0 && vm_read_fields("vm.guest", &guest) == 0 &&
         vm_read_fields("vm.main", &process) == 0)
         return is_template = fields_flag(&machine, "template"), pooled = fields_flag(&machine, "pooled"),
-               resumed = fields_flag(&machine, "resumed"), 0;
+               resumed = fields_flag(&machine, "resumed"),
+               patience_ms = (int)fields_number(&machine, "patience_ms", PATIENCE_MS), 0;
     complain("the machine's description: %s", strerror(errno));
     return -1;
 }
+
+int vm_patience_ms(void) { return patience_ms; }
 
 static void launch(void);
 static void greet(void);
@@ -43,7 +50,7 @@ static void greet(void);
 static void replace_due(void *context)
 {
     (void)context;
-    machine_kill();
+    if (machine_kill() < 0) complain("the machine that failed cannot be killed");
     link_close();
     qmp_close();
     console_close();
@@ -72,6 +79,9 @@ static void give_up_for(int code, int oom, const char *reason, const char *messa
     over = 1;
     loop_cancel(boot_timer);
     loop_cancel(kill_timer);
+    /* What is told to have ended has ended. */
+    machine_hold_taps();
+    if (machine_kill() < 0) message = "QEMU was killed, but the kernel does not let go of it; see dmesg";
     if (main_state() == MAIN_RUNNING || main_state() == MAIN_PAUSED) {
         main_ending();
         main_exited(code, oom, reason, message);
@@ -111,7 +121,24 @@ void vm_panicked(void) { loop_after(PANIC_DEADLINE_MS, panic_due, NULL); }
 static void boot_due(void *context)
 {
     (void)context;
-    give_up(EXIT_LOST, "start-failed", "the guest did not answer in time; its console is in console.log");
+    give_up(EXIT_LOST, "start-failed",
+            greeted ? "the guest did not start its main process in time; its console is in console.log"
+                    : "the guest did not answer in time; its console is in console.log");
+}
+
+static void set_deadline(int milliseconds)
+{
+    loop_cancel(boot_timer);
+    boot_timer = loop_after(milliseconds, boot_due, NULL);
+}
+
+static int least(int a, int b) { return a < b ? a : b; }
+
+static void abort_start(void)
+{
+    /* Nothing takes its place. */
+    restoring = replacing = 0;
+    give_up(128 + 9, "start-failed", "the VM was killed while it was being started");
 }
 
 /* Where the machine comes from: a template, if there is one that can be used. */
@@ -142,11 +169,13 @@ static void launch(void)
         if (fds[i] >= 0 && !is_template) close(fds[i]);
         else if (i < 3) close(fds[i]);
     if (started < 0) return give_up(EXIT_LOST, "start-failed", "the machine could not be started; see shim.err");
+    main_channel_reset(holding);
+    link_asked = !restoring;
     link_open(ours[FD_LINK - FD_LINK]);
     qmp_open(ours[FD_QMP - FD_LINK]);
     console_open(ours[FD_CONSOLE - FD_LINK]);
     if (restoring) qmp_restore();
-    boot_timer = loop_after(restoring ? RESTORE_DEADLINE_MS : BOOT_DEADLINE_MS, boot_due, NULL);
+    set_deadline(restoring ? RESTORE_DEADLINE_MS : BOOT_DEADLINE_MS);
 }
 
 static void begin(const struct fields *fields, int hold)
@@ -156,7 +185,8 @@ static void begin(const struct fields *fields, int hold)
     if (fields) buffer_append(&request, fields->data, fields->length);
     if (machine_pid() <= 0) return launch();
     /* It is all there, and has only to be told. */
-    boot_timer = loop_after(RESTORE_DEADLINE_MS, boot_due, NULL);
+    set_deadline(RESTORE_DEADLINE_MS);
+    main_channel_reset(holding);
     qmp_pause(NULL, 0);
     const char *problem = fields ? taps_plug_all(&machine, fields) : NULL;
     if (problem) return give_up(EXIT_LOST, "start-failed", problem);
@@ -168,67 +198,47 @@ static void hold(const struct fields *fields) { begin(fields, 1); }
 
 static void greet(void)
 {
+    link_asked = 1;
     if (pooled) return greeted = 1, greet_ahead();
     throttle_begin(&machine);
     struct fields asked = {buffer_head(&request), request.length};
     greeted = 1;
     if (resumed) return greet_anew(&guest, &asked);
-    if (!restoring) loop_cancel(boot_timer);
+    if (!restoring) set_deadline(START_DEADLINE_MS);
     greet_guest(&guest, holding ? NULL : &process, &asked);
 }
 
-static void refused(const struct frame *frame)
+void vm_refused(const struct refusal *refusal)
 {
-    struct fields fields;
-    const char *code = NULL, *message = NULL;
-    int status = 0;
     if (over) return;
-    if (fields_parse(&fields, frame) == 0) {
-        code = fields_get(&fields, "code");
-        message = fields_get(&fields, "message");
-        status = (int)fields_number(&fields, "status", 0);
-    }
-    /* What is refused of a guest that runs concerns whoever asked for it, and nobody may be left who did. */
-    if (frame->channel == CHANNEL_LINK && (launched || replace(message ? message : "the guest failed"))) return;
     over = 1;
-    main_failed(code ? code : "internal", status, message ? message : "the guest failed");
+    loop_cancel(boot_timer);
+    main_failed(refusal->code, refusal->status, refusal->message);
 }
 
-static void launched_now(void)
+/* What is refused of a guest that runs concerns whoever asked for it, and nobody may be left who did. */
+static void link_refused(const struct fields *fields)
+{
+    struct refusal refusal;
+    refusal_read(fields, &refusal);
+    if (!launched && !replace(refusal.message)) vm_refused(&refusal);
+}
+
+void vm_main_started(void)
 {
     launched = 1;
+    loop_cancel(boot_timer);
     if (holding) main_held();
     else main_started(machine_pid());
 }
 
-static void output(const struct frame *frame)
+void vm_main_ended(int code, int oom)
 {
-    if (!frame->length) return main_output_end(frame->type);
-    main_output(frame->type, frame->payload, frame->length);
-    if (main_blocked()) owed += frame->length;
-    else link_credit(CHANNEL_MAIN, frame->length);
-}
-
-static void output_resume(void)
-{
-    link_credit(CHANNEL_MAIN, owed);
-    owed = 0;
-}
-
-static void main_end(const struct frame *frame)
-{
-    struct fields fields;
-    if (over || fields_parse(&fields, frame) < 0) return;
+    if (over) return;
     over = 1;
     loop_cancel(kill_timer);
     main_ending();
-    main_exited((int)fields_number(&fields, "code", EXIT_LOST), fields_flag(&fields, "oom"), NULL, NULL);
-}
-
-static void more_window(const struct frame *frame)
-{
-    window += frame_window(frame);
-    main_input_ready();
+    main_exited(code, oom, NULL, NULL);
 }
 
 /* The agent of a fork has said its hello long ago. */
@@ -240,15 +250,15 @@ void vm_restored(const char *failure)
 }
 
 /* Its process runs already: only who watches it is new. */
-static void taken_over(const struct frame *frame)
+static int taken_over(const struct fields *fields)
 {
-    struct fields fields;
-    if (!restoring || fields_parse(&fields, frame) < 0) return;
+    long long room = fields_number(fields, "window", -1);
+    if (room < 0 || room > (long long)WINDOW_BYTES) return -1;
     restoring = 0;
-    loop_cancel(boot_timer);
-    window = (size_t)fields_number(&fields, "window", WINDOW_BYTES);
+    main_channel_taken_over((size_t)room);
     main_note("boot", "restore");
-    launched_now();
+    vm_main_started();
+    return 0;
 }
 
 /* From here on the guest is this one, and none other can take its place. */
@@ -257,7 +267,7 @@ static void configured(void)
     if (pooled) return qmp_pause(NULL, 1);
     if (!restoring) return;
     restoring = 0;
-    loop_cancel(boot_timer);
+    set_deadline(START_DEADLINE_MS);
     main_note("boot", claimed ? "pool" : "fork");
 }
 
@@ -280,34 +290,41 @@ static void become(struct conn *conn, const struct fields *fields)
     conn_opened(conn);
 }
 
-static void link_frame(const struct frame *frame)
+/* An answer that nobody waits for any more, of a capture that was given up, is nothing bad. */
+static int link_frame(const struct frame *frame)
 {
-    if (frame->type != FRAME_OPENED) return;
-    if (greeted && resumed) return taken_over(frame);
-    if (greeted) return configured();
-    greet();
+    struct fields fields;
+    if (fields_parse(&fields, frame) < 0) return -1;
+    if (frame->type == FRAME_FAIL) return link_refused(&fields), 0;
+    if (frame->type != FRAME_OPENED) return -1;
+    if (!link_asked) return 0;
+    link_asked = 0;
+    if (greeted && resumed) return taken_over(&fields);
+    if (greeted) configured();
+    else greet();
+    return 0;
 }
 
-void vm_link_frame(const struct frame *frame)
+int vm_link_frame(const struct frame *frame)
 {
-    if (replacing || checkpoint_frame(frame)) return;
-    if (frame->type == FRAME_FAIL) return refused(frame);
+    struct fields fields;
+    struct refusal refusal;
+    if (replacing || over || checkpoint_frame(frame)) return 0;
     if (is_template) {
         loop_cancel(boot_timer);
-        return template_frame(frame);
+        if (frame->type != FRAME_FAIL) return template_frame(frame), 0;
+        if (fields_parse(&fields, frame) < 0) return -1;
+        refusal_read(&fields, &refusal);
+        return vm_refused(&refusal), 0;
     }
     if (frame->channel == CHANNEL_LINK) return link_frame(frame);
-    if (frame->type == FRAME_OPENED && !launched) launched_now();
-    else if (frame->type == FRAME_STDOUT || frame->type == FRAME_STDERR) output(frame);
-    else if (frame->type == FRAME_WINDOW) more_window(frame);
-    else if (frame->type == FRAME_EXIT) main_end(frame);
+    return main_channel_frame(frame, resumed);
 }
 
 static void kill_due(void *context)
 {
     (void)context;
     kill_timer = 0;
-    unresponsive = 1;
     give_up(128 + 9, NULL, "the guest did not answer the signal; its machine was ended");
 }
 
@@ -317,33 +334,13 @@ static void signal_main(struct conn *conn, int number)
     field_add(&fields, "op", "signal");
     field_add_number(&fields, "signal", number);
     struct fields asked = {buffer_head(&fields), fields.length};
-    int is_paused = main_state() == MAIN_PAUSED;
-    /* A stopped guest cannot die. */
-    if (is_paused && (number == 9 || number == 15)) qmp_pause(NULL, 0), is_paused = 0;
-    if (number == 9 && !kill_timer) kill_timer = loop_after(KILL_DEADLINE_MS, kill_due, NULL);
-    /* It takes any other signal when it goes on. */
-    if (is_paused && conn) conn_opened(conn), conn = NULL;
-    link_relay(conn, &asked, 1);
+        /* A stopped guest cannot die. */
+    if (main_state() == MAIN_PAUSED && (number == 9 || number == 15)) qmp_pause(NULL, 0);
+    if (number == 9 && !kill_timer) kill_timer = loop_after(least(KILL_DEADLINE_MS, patience_ms), kill_due, NULL);
+    /* A guest that is paused takes it when it goes on; whoever sent it waits for no guest. */
+    if (conn) conn_opened(conn);
+    link_relay(NULL, &asked, ANSWERS_ONCE);
     buffer_free(&fields);
-}
-
-static void resize(unsigned rows, unsigned columns)
-{
-    struct buffer fields = {0};
-    if (!launched) return;
-    field_add_number(&fields, "rows", rows);
-    field_add_number(&fields, "columns", columns);
-    link_send(FRAME_RESIZE, CHANNEL_MAIN, buffer_head(&fields), fields.length);
-    buffer_free(&fields);
-}
-
-static size_t input(const char *data, size_t length)
-{
-    if (!length) return link_send(FRAME_STDIN, CHANNEL_MAIN, "", 0), 0;
-    size_t size = length < window ? length : window;
-    if (size) link_send(FRAME_STDIN, CHANNEL_MAIN, data, size);
-    window -= size;
-    return size;
 }
 
 static int operation(struct conn *conn, const char *op, const struct fields *fields)
@@ -363,7 +360,7 @@ static int operation(struct conn *conn, const char *op, const struct fields *fie
     if (state == MAIN_PAUSED) return conn_fail(conn, "conflict", 0, "the instance is paused"), 0;
     if (plugging) return taps_operation(conn, op, &machine, fields);
     if (capturing) return checkpoint_begin(conn, fields, &machine), 0;
-    link_relay(conn, fields, answers == ANSWERS_ONCE);
+    link_relay(conn, fields, answers);
     return 0;
 }
 
@@ -371,12 +368,12 @@ static void cleanup(void)
 {
     static const char shutdown[] = "op=shutdown";
     machine_hold_taps();
-    if (machine_pid() > 0 && greeted && !pooled && !unresponsive && !console_panic()) {
+    if (machine_pid() > 0 && greeted && !pooled && !console_panic()) {
         /* The disk is to be whole before the next start, and EXIT has been told already. */
         link_send(FRAME_OPEN, CHANNEL_LINK, shutdown, sizeof shutdown);
         if (link_await(FRAME_EXIT, SHUTDOWN_DEADLINE_MS) < 0) complain("the guest did not shut down in time");
     }
-    machine_kill();
+    if (machine_kill() < 0) complain("QEMU was killed, but the kernel does not let go of it");
     console_finish();
     machine_remove(&machine);
 }
@@ -389,10 +386,11 @@ const struct backend vm_backend = {
     .prepare = prepare,
     .start = start,
     .hold = hold,
+    .abort = abort_start,
     .signal = signal_main,
-    .resize = resize,
-    .input = input,
-    .output_resume = output_resume,
+    .resize = main_channel_resize,
+    .input = main_channel_input,
+    .output_resume = main_channel_resume,
     .operation = operation,
     .cleanup = cleanup,
 };

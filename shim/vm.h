@@ -24,6 +24,9 @@ enum machine_fd {
 #define MOST_NICS (FD_END - FD_NIC)
 #define FD_COUNT (FD_END - FD_LINK)
 
+/* The kernel has no process with a higher number. */
+#define MOST_PID (1 << 22)
+
 #define CHANNEL_LINK 0u
 #define CHANNEL_MAIN 1u
 #define WINDOW_BYTES (256u << 10)
@@ -47,8 +50,8 @@ int machine_connect(int fds[FD_COUNT], int ours[3]);
 pid_t machine_pid(void);
 /* How much rather than others the host is to kill the process when it runs out of memory; if the user said so. */
 void machine_set_oom_score(const struct fields *machine, pid_t pid);
-/* Ends everything at once and waits until it is gone. */
-void machine_kill(void);
+/* Ends everything at once and waits until it is gone. 0, or -1 when the kernel does not let go of it in time. */
+int machine_kill(void);
 /* To be called before the machine's last end: to remove a tap the kernel waits some 20 ms for what it has under way; with
  * descriptors of ours that is done when this process ends, which nobody waits for. */
 void machine_hold_taps(void);
@@ -74,26 +77,55 @@ int taps_operation(struct conn *conn, const char *op, const struct fields *machi
 /* vm-shares.c: host folders for the guest. Returns the connected socket, or -1 after complaining; *pid is the helper. */
 int shares_start(const struct fields *machine, pid_t *pid);
 
-/* vm-link.c: frames to and from the agent. */
+/* vm-channel.c: operations of clients, each on a channel of its own. */
 /* How the agent answers an operation: by one frame, or by frames up to EXIT or FAIL. */
 enum answers { ANSWERS_NOTHING, ANSWERS_ONCE, ANSWERS_STREAM };
 enum answers link_answers(const char *op);
+/* Opens a channel for an operation and relays between it and the connection; NULL: nobody wants to know. */
+void link_relay(struct conn *conn, const struct fields *fields, enum answers answers);
+/* A frame of the agent. 0, or -1 when it is none that the agent may send. */
+int channel_frame(const struct frame *frame);
+
+/* vm-main.c: channel 1. */
+/* What a FAIL frame of the guest says, cut down to what one may say. */
+struct refusal {
+    char code[24], message[1024];
+    int status;
+};
+void refusal_read(const struct fields *fields, struct refusal *refusal);
+/* A new machine, of which a process is to be started or nothing but the files held. */
+void main_channel_reset(int holding);
+/* The process of a copy, which runs already, is this one's now and has room for so much input. */
+void main_channel_taken_over(size_t room);
+/* `is_copy`: its process runs although nobody has said so yet. 0, or -1 when the guest may not say that. */
+int main_channel_frame(const struct frame *frame, int is_copy);
+size_t main_channel_input(const char *data, size_t length);
+void main_channel_resume(void);
+void main_channel_resize(unsigned rows, unsigned columns);
+/* Told to vm.c. */
+void vm_main_started(void);
+void vm_main_ended(int code, int oom);
+void vm_refused(const struct refusal *refusal);
+
+/* vm-link.c: frames to and from the agent. */
 void link_open(int fd);
 void link_send(uint8_t type, uint32_t channel, const void *payload, size_t length);
-/* Opens a channel for an operation and relays between it and the connection; NULL: nobody wants to know. */
-void link_relay(struct conn *conn, const struct fields *fields, int one_shot);
+/* Whether the guest does not take what it is sent. */
+int link_is_behind(void);
 /* Keeps what is sent from now on; then sends it, behind what is sent first. */
 void link_hold(void);
 void link_release(uint8_t type, uint32_t channel, const void *payload, size_t length);
-/* Gives back what the agent may send on the main channel. */
+/* Gives back what the agent may send on a channel. */
 void link_credit(uint32_t channel, size_t bytes);
 /* Waits for a frame on channel 0, dropping all others; 0, or -1 when it did not come in time. */
 int link_await(uint8_t type, int milliseconds);
-/* The frames of channels 0 and 1. */
-void vm_link_frame(const struct frame *frame);
+/* The frames of channels 0 and 1. 0, or -1 when the guest may not say that. */
+int vm_link_frame(const struct frame *frame);
 
 /* The machine must not go on, and why. */
 void vm_give_up(const char *message);
+/* How long a guest or QEMU may take to answer what it was asked, or be silent when it is to speak. */
+int vm_patience_ms(void);
 
 /* vm-throttle.c: limits of the disks, from fields `disk_*`. A new machine's, if it has any: before its workload starts;
  * QEMU's refusal ends it. */
