@@ -81,6 +81,10 @@ static void end(void)
 {
     char path[4200];
     disk_path(path);
+    /* Who is told may take the folder away at once. */
+    if (capture.disk >= 0) close(capture.disk);
+    if (capture.state_out >= 0) close(capture.state_out);
+    if (capture.writable >= 0) close(capture.writable);
     if (!capture.conn || *capture.failure) {
         unlink(path);
         close_store();
@@ -91,9 +95,6 @@ static void end(void)
                   capture.failure);
         capture.conn = NULL;
     }
-    if (capture.disk >= 0) close(capture.disk);
-    if (capture.state_out >= 0) close(capture.state_out);
-    if (capture.writable >= 0) close(capture.writable);
     loop_cancel(capture.timer);
     loop_cancel(capture.copy_timer);
     capture.active = 0;

@@ -64,6 +64,7 @@ static void join_cgroups(const struct fields *machine)
 void process_begin(const struct fields *machine)
 {
     pid_t shim = getppid();
+    errors_take_over();
     loop_forget_signals();
     /* A machine without its supervisor would run on unseen and keep its disks busy. */
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
@@ -164,9 +165,11 @@ int machine_start(const struct fields *machine, const char *arguments, const int
 {
     int fds[FD_COUNT], *shares = &fds[FD_SHARES - FD_LINK];
     memcpy(fds, given, sizeof fds);
+    errors_open();
     if (fields_get(machine, "source") && (*shares = shares_start(machine, &helper)) < 0) return -1;
     qemu = fork();
     if (!qemu) run(machine, arguments, fds);
+    errors_forget();
     if (*shares >= 0) close(*shares);
     if (qemu < 0) return complain("fork: %s", strerror(errno)), -1;
     loop_child(qemu, ended, &qemu);

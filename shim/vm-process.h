@@ -8,4 +8,9 @@
 void process_begin(const struct fields *machine);
 void process_close_from(int fd);
 
+/* vm-errors.c: before children are forked, in each of them, and when all have been. */
+void errors_open(void);
+void errors_take_over(void);
+void errors_forget(void);
+
 #endif

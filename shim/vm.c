@@ -9,14 +9,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define BOOT_DEADLINE_MS 120000
-#define RESTORE_DEADLINE_MS 20000
-/* From the guest's hello, or from when it was told who it is, to the start of its main process. */
-#define START_DEADLINE_MS 60000
+/* How long a guest or QEMU may take to answer (`patience_ms` of vm.machine), and what all other limits are parts of: to boot
+ * and say hello twice as long; to start the main process, once told to, as long; to be restored or to shut down a third; to
+ * end after signal 9 a sixth. */
 #define PATIENCE_MS 60000
+#define BOOT_DEADLINE_MS (patience_ms * 2)
+#define START_DEADLINE_MS patience_ms
+#define RESTORE_DEADLINE_MS (patience_ms / 3)
+#define SHUTDOWN_DEADLINE_MS (patience_ms / 3)
+#define KILL_DEADLINE_MS (patience_ms / 6)
 #define PANIC_DEADLINE_MS 3000
-#define KILL_DEADLINE_MS 10000
-#define SHUTDOWN_DEADLINE_MS 20000
 #define EXIT_LOST 255
 
 static struct fields machine, guest, process;
@@ -94,6 +96,7 @@ void vm_machine_ended(const char *what, int status)
 {
     char message[256];
     console_finish();
+    errors_finish();
     if (console_panic()) return give_up(EXIT_LOST, "guest-panic", console_panic());
     if (machine_oom_kills(&machine)) {
         snprintf(message, sizeof message, "%s was killed for the memory limit of its cgroup", what);
@@ -131,8 +134,6 @@ static void set_deadline(int milliseconds)
     loop_cancel(boot_timer);
     boot_timer = loop_after(milliseconds, boot_due, NULL);
 }
-
-static int least(int a, int b) { return a < b ? a : b; }
 
 static void abort_start(void)
 {
@@ -336,7 +337,7 @@ static void signal_main(struct conn *conn, int number)
     struct fields asked = {buffer_head(&fields), fields.length};
         /* A stopped guest cannot die. */
     if (main_state() == MAIN_PAUSED && (number == 9 || number == 15)) qmp_pause(NULL, 0);
-    if (number == 9 && !kill_timer) kill_timer = loop_after(least(KILL_DEADLINE_MS, patience_ms), kill_due, NULL);
+    if (number == 9 && !kill_timer) kill_timer = loop_after(KILL_DEADLINE_MS, kill_due, NULL);
     /* A guest that is paused takes it when it goes on; whoever sent it waits for no guest. */
     if (conn) conn_opened(conn);
     link_relay(NULL, &asked, ANSWERS_ONCE);
@@ -375,6 +376,7 @@ static void cleanup(void)
     }
     if (machine_kill() < 0) complain("QEMU was killed, but the kernel does not let go of it");
     console_finish();
+    errors_finish();
     machine_remove(&machine);
 }
 

@@ -184,6 +184,9 @@ void pool_join(const struct fields *machine);
 /* vm-fork.c: the files of a template, opened and checked. 0, or -1 and why. */
 int fork_open(const struct fields *machine, int fds[FD_COUNT], char *why, size_t size);
 
+/* vm-errors.c: takes what is left of what the machine said is wrong. */
+void errors_finish(void);
+
 /* vm-console.c: the guest kernel's console, kept in console.log, its panics noticed. */
 void console_open(int fd);
 /* Takes what is left to be read. */
