@@ -13,6 +13,7 @@ import {
   type Frame,
   FrameDecoder,
 } from '../formats/frames.ts';
+import { visibleText } from './visible.ts';
 
 /** The fields of a control frame, each key with its values in order. */
 export type Fields = ReadonlyMap<string, readonly string[]>;
@@ -29,8 +30,8 @@ export function failure(payload: Buffer): BerthError {
   const code =
     ERROR_CODES.find((known) => known === field(fields, 'code')) ?? ('internal' satisfies ErrorCode);
   const status = Number(field(fields, 'status') ?? 0);
-  return new BerthError(code, field(fields, 'message') ?? 'the supervisor gave no reason', {
-    ...(status === 0 ? {} : { exitStatus: status }),
+  return new BerthError(code, visibleText(field(fields, 'message') ?? 'the supervisor gave no reason'), {
+    ...(status === 126 || status === 127 ? { exitStatus: status } : {}),
   });
 }
 

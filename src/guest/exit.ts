@@ -5,6 +5,7 @@ import { EXIT_REASONS, type ExitStatus } from '../core/index.ts';
 import { decodeFields } from '../formats/frames.ts';
 import { readIfExists } from '../host/files.ts';
 import { field } from './connection.ts';
+import { visibleText } from './visible.ts';
 
 /** The exit status in the fields of an EXIT frame. */
 export function parseExit(payload: Buffer): ExitStatus {
@@ -12,12 +13,18 @@ export function parseExit(payload: Buffer): ExitStatus {
   const reason = EXIT_REASONS.find((known) => known === field(fields, 'reason'));
   const message = field(fields, 'message');
   return {
-    code: Number(field(fields, 'code') ?? 255),
+    code: exitCode(field(fields, 'code')),
     oomKilled: field(fields, 'oom') === '1',
     ...(reason === undefined ? {} : { reason }),
-    ...(message === undefined ? {} : { message }),
+    ...(message === undefined ? {} : { message: visibleText(message) }),
     finishedAt: field(fields, 'finished') ?? new Date().toISOString(),
   };
+}
+
+/** A code that is none stands for an end that nobody knows. */
+function exitCode(text: string | undefined): number {
+  const code = /^\d{1,3}$/.test(text ?? '') ? Number(text) : 255;
+  return Math.min(code, 255);
 }
 
 export interface RecordedExit {

@@ -7,7 +7,7 @@ import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { BerthError, isBerthError } from '../core/index.ts';
 import { encodeFields, encodeFrame, FRAME, type Frame, FrameDecoder } from '../formats/frames.ts';
-import { connectShim, field } from './connection.ts';
+import { connectShim, failure, field } from './connection.ts';
 import { readExit } from './exit.ts';
 import { parseChanges, ShimFiles } from './files.ts';
 import { ShimProcessIo } from './process-io.ts';
@@ -167,6 +167,14 @@ describe('what shims write', () => {
       status: { code: 137, oomKilled: false, reason: 'guest-panic', message: 'm', finishedAt: 'f' },
       startedAt: 's',
     });
+  });
+  it('is taken for what it can be, and shown with its control characters visible', async () => {
+    const hostile = { code: '99999', message: 'a\u001b[2J\nb\u009b\u202ec é', finished: 'f' };
+    await writeFile(join(dir, 'exit'), fields(hostile));
+    const status = (await readExit(dir))?.status;
+    assert.deepEqual([status?.code, status?.message], [255, 'a\\x1b[2J\\nb\\u009b\\u202ec é']);
+    const refused = failure(fields({ code: 'x', message: '\u0007', status: '99999' }));
+    assert.deepEqual([refused.code, refused.message, refused.exitStatus], ['internal', '\\x07', undefined]);
   });
   it('is cut into changes', () => {
     assert.deepEqual(parseChanges('0 /a\0' + '2 /b c\0'), [
