@@ -32,6 +32,8 @@ const AS_ROOT = /(^|\/)test\/(conformance|integration|compat)\//;
 /** As the test runner knows how to start node. */
 const NODE = process.execPath;
 const NODE_IN_OWN_PLACE = fileURLToPath(new URL('own-place.sh', import.meta.url));
+/** What node makes of sources, kept by their content: every file of tests and every daemon else makes it again. */
+process.env['NODE_COMPILE_CACHE'] ??= fileURLToPath(new URL('../build/code-cache', import.meta.url));
 const WHOLE_OUTPUT = new URL('test-output.ts', import.meta.url).href;
 const TEST_TIMEOUT_MS = 10 * 60_000;
 /** All of it together, also on a machine with other work. */

@@ -56,7 +56,10 @@ before(async () => {
   writeFileSync(join(host.root, 'secret'), SECRET);
   // A number that no process inside has.
   writeFileSync('/proc/sys/kernel/ns_last_pid', '29999');
-  bystander = spawn('sh', ['-c', 'sleep 1000 & wait', SECRET], { stdio: 'ignore' });
+  bystander = spawn('sh', ['-c', 'sleep 1000 & wait', SECRET], {
+    stdio: 'ignore',
+    env: { ...process.env, SECRET },
+  });
   execFileSync('ip', ['addr', 'add', '169.254.169.254/32', 'dev', 'lo']);
   await host.ok('network', 'create', 'elsewhere');
   await host.ok(
