@@ -26,11 +26,13 @@ trap 'kill -KILL $place' HUP INT TERM
 wait $place
 status=$?
 
-# A daemon's control group is named by the digest of its root, a driver's by its folder (test/fixtures/control-group.ts).
+# A daemon's control group or unit is named by the digest of its root, a driver's by its folder (test/fixtures/control-group.ts).
 groups="-name ${TMPDIR##*/}-*"
 for root in "$TMPDIR"/* "$TMPDIR"/*/state; do
   [ -d "$root" ] || continue
-  groups="$groups -o -name berth-$(printf %s "$root" | sha256sum | cut -c 1-8)"
+  digest=$(printf %s "$root" | sha256sum | cut -c 1-8)
+  groups="$groups -o -name berth-$digest"
+  [ ! -d /run/systemd/system ] || systemctl --quiet stop "berth-workloads-$digest.service" 2>/dev/null
 done
 find /sys/fs/cgroup -type d \( $groups \) -prune 2>/dev/null | while read -r group; do
   echo "left behind: $group" >&2
