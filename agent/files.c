@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../shim/fsops.h"
@@ -16,7 +15,6 @@
 #include "agent.h"
 
 #define READ_SIZE 32768
-#define MAX_ACCOUNTS 400000
 /* More than this from the child waits in the child: a frame at least, whatever room the host has. */
 #define MAX_WAITING (FRAME_MAX + FRAME_HEADER)
 
@@ -146,6 +144,7 @@ static void serve(int socket, const char *operation, const struct fields *fields
     loop_forget_signals();
     if (!strcmp(operation, "changes")) _exit(serve_changes(socket));
     if (is_other(operation)) _exit(serve_other(socket, operation));
+    reopen_from_anywhere();
     pid_t view = process_main() ? process_main() : process_holder();
     if (!view || sandbox_enter_existing(sandbox_open(view), &failure) < 0)
         _exit(fsops_fail(socket, ESRCH, "the file system is not mounted"));
@@ -154,23 +153,11 @@ static void serve(int socket, const char *operation, const struct fields *fields
     _exit(fsops_serve(socket, root, operation, fields, &pending));
 }
 
-static void add_account_file(struct buffer *fields, int root, const char *key, const char *path)
-{
-    char *text = xmalloc(MAX_ACCOUNTS + 1);
-    struct stat info;
-    int fd = resolve(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-    ssize_t length = fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode) ? read(fd, text, MAX_ACCOUNTS) : -1;
-    if (fd >= 0) close(fd);
-    if (length > 0) field_add(fields, key, text);
-    free(text);
-}
-
 void files_accounts(uint32_t channel)
 {
     struct buffer fields = {0};
     int root = open(ROOT_PATH, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    add_account_file(&fields, root, "passwd", "/etc/passwd");
-    add_account_file(&fields, root, "group", "/etc/group");
+    fsops_accounts(&fields, root);
     if (root >= 0) close(root);
     link_send_fields(FRAME_OPENED, channel, &fields);
 }

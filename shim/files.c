@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -14,7 +13,6 @@
 #include "fsops.h"
 #include "resolve.h"
 
-#define MAX_ACCOUNTS 400000
 #ifndef SYS_close_range
 #define SYS_close_range 436
 #endif
@@ -77,6 +75,7 @@ static void work(struct conn *conn, const char *op, const struct fields *fields,
     loop_forget_signals();
     fcntl(socket, F_SETFL, fcntl(socket, F_GETFL) & ~O_NONBLOCK);
     if (!strcmp(op, "changes")) _exit(serve_changes(socket));
+    reopen_from_anywhere();
     int root = enter_root();
     if (root < 0) _exit(fsops_fail(socket, errno, "cannot enter the root file system"));
     struct buffer pending = conn->in;
@@ -103,24 +102,12 @@ static int hand_over(struct conn *conn, const char *op, const struct fields *fie
     return 0;
 }
 
-static void add_account_file(struct buffer *fields, int root, const char *key, const char *path)
-{
-    struct stat info;
-    char *text = xmalloc(MAX_ACCOUNTS + 1);
-    int fd = resolve(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-    ssize_t length = fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode) ? read(fd, text, MAX_ACCOUNTS) : -1;
-    if (fd >= 0) close(fd);
-    if (length > 0) field_add(fields, key, text);
-    free(text);
-}
-
 /* The user and group files of the image as it is now, without what is mounted over it. */
 static int accounts(struct conn *conn)
 {
     struct buffer fields = {0};
     int root = open("rootfs", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    add_account_file(&fields, root, "passwd", "/etc/passwd");
-    add_account_file(&fields, root, "group", "/etc/group");
+    fsops_accounts(&fields, root);
     if (root >= 0) close(root);
     conn_send_fields(conn, FRAME_OPENED, &fields);
     return 0;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "fsops.h"
+#include "resolve.h"
 
 enum { MODIFIED, ADDED, DELETED };
 
@@ -23,11 +24,22 @@ struct walk {
 
 static int is_whiteout(const struct stat *info) { return S_ISCHR(info->st_mode) && info->st_rdev == 0; }
 
+/* Of the layer's own object there: a link in its place leads nowhere, least of all out of the layer. */
+static int stat_plain(int lower, const char *path, struct stat *info)
+{
+    int fd = resolve_plain(lower, path);
+    if (fd < 0) return -1;
+    int result = fstat(fd, info);
+    close(fd);
+    return result;
+}
+
 /* Whether this lower folder hides all below it at `path`. */
 static int is_opaque(int lower, const char *path)
 {
     char value;
-    int fd = openat(lower, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    int plain = resolve_plain(lower, path), fd = openat(plain, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (plain >= 0) close(plain);
     if (fd < 0) return 0;
     int opaque = (fgetxattr(fd, "trusted.overlay.opaque", &value, 1) == 1 && value == 'y')
                  || (fgetxattr(fd, "user.overlay.opaque", &value, 1) == 1 && value == 'y');
@@ -43,7 +55,7 @@ static int hides(int lower, const char *path)
     snprintf(above, sizeof above, "%s", path);
     for (char *slash; (slash = strrchr(above, '/'));) {
         *slash = 0;
-        if (fstatat(lower, above, &info, AT_SYMLINK_NOFOLLOW) < 0) continue;
+        if (stat_plain(lower, above, &info) < 0) continue;
         return !S_ISDIR(info.st_mode) || is_opaque(lower, above);
     }
     return 0;
@@ -53,7 +65,7 @@ static int hides(int lower, const char *path)
 static int look_up(const struct walk *walk, const char *path, struct stat *info)
 {
     for (int i = 0; i < walk->count; i++) {
-        if (fstatat(walk->lower[i], path, info, AT_SYMLINK_NOFOLLOW) == 0) return is_whiteout(info) ? -1 : 0;
+        if (stat_plain(walk->lower[i], path, info) == 0) return is_whiteout(info) ? -1 : 0;
         if (hides(walk->lower[i], path)) return -1;
     }
     return -1;

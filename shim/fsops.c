@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -15,6 +16,7 @@
 #include "tar.h"
 
 #define FRAME_PART 65536
+#define MAX_ACCOUNTS 400000
 
 /* Bytes of the archive that a client sends: what is left of the current frame, and whether the end was seen. */
 struct source {
@@ -117,7 +119,7 @@ static int follows(const char *path)
 }
 
 /* The folder that holds the object and its name there ("." for a folder that was followed to). */
-static int locate(int root, const char *path, char name[NAME_MAX + 1])
+static int locate(int root, const char *path, char name[NAME_MAX + 2])
 {
     strcpy(name, path_base(path));
     int fd = follows(path) ? resolve(root, path, O_PATH) : resolve_parent(root, path);
@@ -144,7 +146,7 @@ static void link_target(int parent, const char *name, const char *path, char *ta
 static void stat_fields(struct buffer *fields, int parent, const char *name, const char *path, const struct stat *info)
 {
     char time[64], target[2 * PATH_MAX] = "";
-    struct tm parts;
+    struct tm parts = {0};
     gmtime_r(&info->st_mtim.tv_sec, &parts);
     strftime(time, sizeof time, "%Y-%m-%dT%H:%M:%S", &parts);
     snprintf(time + strlen(time), sizeof time - strlen(time), ".%09ldZ", info->st_mtim.tv_nsec);
@@ -174,16 +176,18 @@ static int serve_read(int socket, int parent, const char *name, const char *path
 {
     struct sink sink = {.socket = socket};
     struct tar_stream stream = {.write = sink_write, .context = &sink};
-    int whole_root = !*path_base(path);
-    int result = whole_root ? tar_pack_contents(&stream, parent, 1) : tar_pack(&stream, parent, name, path_base(path), 0);
+    const char *as = *path_base(path) ? path_base(path) : "/";
+    int result = *path ? tar_pack(&stream, parent, name, as, 0) : tar_pack_contents(&stream, parent, 1);
     if (result < 0) return *stream.problem ? fail_with(socket, errno, stream.problem) : 1;
-    if (tar_finish(&stream) < 0 || sink_flush(&sink) < 0) return 1;
+    /* Without its end mark, no one can take an incomplete archive for a whole one. */
+    if ((!stream.incomplete && tar_finish(&stream) < 0) || sink_flush(&sink) < 0) return 1;
+    if (stream.incomplete) return fail_with(socket, stream.incomplete, stream.problem);
     return fsops_send(socket, FRAME_STDOUT, "", 0) < 0 || send_exit(socket);
 }
 
 static int serve_path(int socket, int root, const char *op, const char *path)
 {
-    char name[NAME_MAX + 1];
+    char name[NAME_MAX + 2];
     struct stat info;
     struct buffer fields = {0};
     int parent = locate(root, path, name);
@@ -264,9 +268,22 @@ static int serve_write(int socket, int root, const char *path, const struct fiel
     if (folder < 0) snprintf(stream.problem, sizeof stream.problem, "%.400s: %s", path, strerror(error));
     if (result < 0 && source.ended == 0 && error == EPIPE) return 1;
     drain(&source);
+    if (result == 0 && stream.incomplete) return fail_with(socket, stream.incomplete, stream.problem);
     if (result == 0) return send_exit(socket);
     if (!*stream.problem) snprintf(stream.problem, sizeof stream.problem, "the archive cannot be read: %s", strerror(error));
     return fail_with(socket, error, stream.problem);
+}
+
+void fsops_accounts(struct buffer *fields, int root)
+{
+    static const char *const files[][2] = {{"passwd", "/etc/passwd"}, {"group", "/etc/group"}};
+    for (size_t i = 0; i < 2; i++) {
+        char *text = xmalloc(MAX_ACCOUNTS + 1);
+        int fd = resolve_file(root, files[i][1]);
+        if (fd >= 0 && read(fd, text, MAX_ACCOUNTS) > 0) field_add(fields, files[i][0], text);
+        if (fd >= 0) close(fd);
+        free(text);
+    }
 }
 
 int fsops_knows(const char *op) { return !strcmp(op, "stat") || !strcmp(op, "read") || !strcmp(op, "write"); }

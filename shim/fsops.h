@@ -13,6 +13,8 @@ int fsops_knows(const char *op);
 int fsops_serve(int socket, int root, const char *op, const struct fields *fields, struct buffer *pending);
 /* Lists what the overlay's upper folder changes against the lower ones, the uppermost first. */
 int fsops_changes(int socket, int upper, const int *lower, int count);
+/* Adds the root's user and group files, as far as they are regular files, as fields "passwd" and "group". */
+void fsops_accounts(struct buffer *fields, int root);
 /* Sends FAIL with the code that fits errno. Returns 1. */
 int fsops_fail(int socket, int error, const char *what);
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -13,7 +14,10 @@
 #ifndef SYS_openat2
 #define SYS_openat2 437
 #endif
+#define MOUNT_ROOT 0x2000
 #define RESOLVE_NO_MAGICLINKS 0x02
+#define RESOLVE_NO_SYMLINKS 0x04
+#define RESOLVE_BENEATH 0x08
 #define RESOLVE_IN_ROOT 0x10
 
 /* struct open_how of linux/openat2.h, which musl's headers do not have. */
@@ -21,9 +25,18 @@ struct how {
     uint64_t flags, mode, resolve;
 };
 
-int resolve(int root, const char *path, int flags)
+/* The beginning of struct statx of linux/stat.h, and room for the rest. */
+struct status {
+    uint32_t mask, block_size;
+    uint64_t attributes, rest[30];
+};
+
+/* This process's own descriptors as the host's procfs shows them, once it has left the host's root; -1 before. */
+static int own_descriptors = -1;
+
+static int open_inside(int root, const char *path, int flags, uint64_t rules)
 {
-    struct how how = {.flags = (uint64_t)(unsigned)flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+    struct how how = {.flags = (uint64_t)(unsigned)flags | O_CLOEXEC, .resolve = rules};
     for (int tries = 0;; tries++) {
         int fd = (int)syscall(SYS_openat2, root, *path ? path : ".", &how, sizeof how);
         /* EAGAIN: something was renamed meanwhile and the kernel could not be sure. */
@@ -31,13 +44,52 @@ int resolve(int root, const char *path, int flags)
     }
 }
 
+int resolve(int root, const char *path, int flags)
+{
+    return open_inside(root, path, flags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+}
+
+int resolve_plain(int root, const char *path)
+{
+    return open_inside(root, path, O_PATH | O_NOFOLLOW, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+}
+
+void reopen_from_anywhere(void) { own_descriptors = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC); }
+
+int reopen_file(int fd, int flags)
+{
+    char name[32];
+    struct stat info;
+    if (fstat(fd, &info) < 0) return -1;
+    if (!S_ISREG(info.st_mode)) return errno = S_ISDIR(info.st_mode) ? EISDIR : ENXIO, -1;
+    snprintf(name, sizeof name, "%s%d", own_descriptors < 0 ? "/proc/self/fd/" : "", fd);
+    return openat(own_descriptors, name, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
+int resolve_file(int root, const char *path)
+{
+    int found = resolve(root, path, O_PATH);
+    if (found < 0) return -1;
+    int fd = reopen_file(found, O_RDONLY), error = errno;
+    close(found);
+    return errno = error, fd;
+}
+
+int resolve_is_mount(int parent, const char *name)
+{
+    struct status status = {0};
+    long result = syscall(SYS_statx, parent, name, AT_SYMLINK_NOFOLLOW, 0, &status);
+    return result == 0 && (status.attributes & MOUNT_ROOT);
+}
+
 const char *path_base(const char *path)
 {
-    static char base[NAME_MAX + 1];
+    static char base[NAME_MAX + 2];
     size_t end = strlen(path), begin;
     while (end && path[end - 1] == '/') end--;
     for (begin = end; begin && path[begin - 1] != '/';) begin--;
-    if (end - begin > NAME_MAX) end = begin + NAME_MAX;
+    /* One byte more than a name can have, for the kernel to refuse. */
+    if (end - begin > NAME_MAX + 1) end = begin + NAME_MAX + 1;
     memcpy(base, path + begin, end - begin);
     base[end - begin] = 0;
     return base;
@@ -75,13 +127,14 @@ int resolve_parents(int root, const char *path, mode_t mode)
         *cut = 0;
         fd = resolve(root, parent, O_PATH | O_DIRECTORY);
         if (fd < 0 && errno == ENOENT) {
-            char name[NAME_MAX + 1], copy[PATH_MAX];
+            char copy[PATH_MAX];
             strcpy(copy, parent);
-            strcpy(name, path_base(copy));
             int above = resolve_parent(root, copy);
             strcpy(parent, copy);
-            if (above < 0 || (mkdirat(above, name, mode) < 0 && errno != EEXIST)) return -1;
+            if (above < 0) return -1;
+            int made = mkdirat(above, path_base(copy), mode), error = errno;
             close(above);
+            if (made < 0 && error != EEXIST) return errno = error, -1;
             fd = resolve(root, parent, O_PATH | O_DIRECTORY);
         }
         if (fd < 0 || !more) break;

@@ -11,7 +11,17 @@ int resolve(int root, const char *path, int flags);
 int resolve_parent(int root, const char *path);
 /* The same, making folders that are missing. */
 int resolve_parents(int root, const char *path, mode_t mode);
-/* The last part of a path, without trailing slashes, in a static buffer; "" for the root, "." and ".." for themselves. */
+/* The object at `path` itself, as O_PATH, where no part of the way is a link; a link at the end is opened itself. */
+int resolve_plain(int root, const char *path);
+/* Opens what an O_PATH descriptor holds, if that is a regular file: a device, fifo or socket is never opened (ENXIO). */
+int reopen_file(int fd, int flags);
+/* Lets this process, and none that it forks, reopen once it has left the host's root. */
+void reopen_from_anywhere(void);
+/* The regular file at `path` for reading, following links inside the root. */
+int resolve_file(int root, const char *path);
+/* Whether something is mounted at that name of the folder, in whichever mount namespace it is. */
+int resolve_is_mount(int parent, const char *name);
+/* The last part of a path, without trailing slashes, in a static buffer, cut beyond NAME_MAX + 1; "" for the root, "." and ".." for themselves. */
 const char *path_base(const char *path);
 
 #endif

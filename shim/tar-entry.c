@@ -9,8 +9,12 @@
 #include "buffer.h"
 #include "tar-format.h"
 
-/* Names, links and attributes are small; an archive that says otherwise is not one. */
+/* Names, links and attributes are small; an archive that says otherwise is not one. Both are for all the headers in
+ * front of one entry. */
 #define MAX_EXTENSION (1 << 20)
+#define MAX_EXTENSIONS 64
+#define MAX_SIZE (1LL << 60)
+#define MAX_ID 0xfffffffeLL
 
 static int bad(struct tar_stream *stream, const char *what)
 {
@@ -60,46 +64,81 @@ static void add_xattr(struct tar_entry *entry, const char *name, const char *val
     entry->xattrs = xattr;
 }
 
-/* Which numbers the pax header gave, as they overrule the entry's own header that follows. */
-struct overrides {
-    int size, uid, gid, mtime;
+/* The extensions in front of an entry: which numbers they gave, as these overrule the entry's own header, and how much of
+ * them there was. */
+struct extensions {
+    int size, uid, gid, mtime, count;
+    unsigned long long bytes;
 };
 
-static void pax_time(struct timespec *time, const char *value)
+/* A decimal number of at most 18 digits, and nothing behind it but what `end` may begin with. */
+static int decimal(const char *value, const char *end, long long *number)
 {
-    char *end;
-    time->tv_sec = strtoll(value, &end, 10);
-    time->tv_nsec = 0;
-    long scale = 100000000;
-    if (*end == '.')
-        for (end++; *end >= '0' && *end <= '9'; end++, scale /= 10) time->tv_nsec += (*end - '0') * scale;
+    int negative = *value == '-';
+    size_t digits = strspn(value += negative, "0123456789");
+    if (!digits || digits > 18 || (value[digits] && !strchr(end, value[digits]))) return -1;
+    *number = strtoll(value, NULL, 10) * (negative ? -1 : 1);
+    return 0;
 }
 
-static void pax_record(struct tar_entry *entry, struct overrides *given, const char *key, const char *value, size_t length)
+static int pax_number(const char *value, long long *number, int *given)
 {
-    if (!strcmp(key, "path")) replace(&entry->path, value);
-    else if (!strcmp(key, "linkpath")) replace(&entry->link, value);
-    else if (!strcmp(key, "size")) entry->size = strtoull(value, NULL, 10), given->size = 1;
-    else if (!strcmp(key, "uid")) entry->uid = strtoll(value, NULL, 10), given->uid = 1;
-    else if (!strcmp(key, "gid")) entry->gid = strtoll(value, NULL, 10), given->gid = 1;
-    else if (!strcmp(key, "mtime")) pax_time(&entry->mtime, value), given->mtime = 1;
-    else if (!strncmp(key, "SCHILY.xattr.", 13)) add_xattr(entry, key + 13, value, length);
+    *given = 1;
+    return decimal(value, "", number);
 }
 
-static int read_pax(struct tar_stream *stream, struct tar_entry *entry, struct overrides *given, unsigned long long size)
+/* Seconds with a fraction: as -1.25 is a quarter of a second before -1, its parts are -2 and 0.75. */
+static int pax_time(struct timespec *time, const char *value, int *given)
 {
-    char *text = read_extension(stream, size), *record = text;
+    long long seconds;
+    long scale = 100000000, nanoseconds = 0;
+    if (decimal(value, ".", &seconds) < 0) return -1;
+    const char *digit = strchr(value, '.');
+    for (digit = digit ? digit + 1 : ""; *digit >= '0' && *digit <= '9'; digit++, scale /= 10)
+        nanoseconds += (*digit - '0') * scale;
+    if (*value == '-' && nanoseconds) seconds--, nanoseconds = 1000000000 - nanoseconds;
+    *time = (struct timespec){.tv_sec = (time_t)seconds, .tv_nsec = nanoseconds};
+    *given = 1;
+    return 0;
+}
+
+static int pax_record(struct tar_entry *entry, struct extensions *given, const char *key, const char *value, size_t length)
+{
+    int is_text = strlen(value) == length;
+    if (!strncmp(key, "SCHILY.xattr.", 13)) return add_xattr(entry, key + 13, value, length), 0;
+    if (!strcmp(key, "path")) return replace(&entry->path, value), is_text - 1;
+    if (!strcmp(key, "linkpath")) return replace(&entry->link, value), is_text - 1;
+    if (!strcmp(key, "size")) return pax_number(value, &entry->size, &given->size);
+    if (!strcmp(key, "uid")) return pax_number(value, &entry->uid, &given->uid);
+    if (!strcmp(key, "gid")) return pax_number(value, &entry->gid, &given->gid);
+    if (!strcmp(key, "mtime")) return pax_time(&entry->mtime, value, &given->mtime);
+    return 0;
+}
+
+/* Where the record that begins here ends: its length says so, which counts itself and the line feed at the end, as
+ * everything between. NULL when that is not so. */
+static char *record_end(char *record, const char *limit)
+{
+    size_t length = 0, digits = 0, most = (size_t)(limit - record);
+    while (digits < most && digits < 8 && record[digits] >= '0' && record[digits] <= '9')
+        length = length * 10 + (size_t)(record[digits++] - '0');
+    if (!digits || length > most || length < digits + 2) return NULL;
+    return record[digits] == ' ' && record[length - 1] == '\n' ? record + length : NULL;
+}
+
+static int read_pax(struct tar_stream *stream, struct tar_entry *entry, struct extensions *given, unsigned long long size)
+{
+    char *text = read_extension(stream, size), *end = NULL;
     if (!text) return -1;
-    while (record < text + size) {
-        char *body, *end;
-        unsigned long length = strtoul(record, &body, 10);
-        end = record + length;
-        char *equals = *body == ' ' && length && length <= (size_t)(text + size - record) ? memchr(body, '=', (size_t)(end - body)) : NULL;
-        if (!equals || end[-1] != '\n') return free(text), bad(stream, "a pax record is malformed");
+    for (char *record = text; record < text + size; record = end) {
+        end = record_end(record, text + size);
+        char *key = end ? memchr(record, ' ', (size_t)(end - record)) : NULL;
+        char *equals = key ? memchr(key, '=', (size_t)(end - key)) : NULL;
+        if (!equals) return free(text), bad(stream, "a pax record is malformed");
         *equals = 0;
         end[-1] = 0;
-        pax_record(entry, given, body + 1, equals + 1, (size_t)(end - 1 - (equals + 1)));
-        record = end;
+        if (pax_record(entry, given, key + 1, equals + 1, (size_t)(end - 1 - (equals + 1))) < 0)
+            return free(text), bad(stream, "a pax record has a value that cannot be");
     }
     free(text);
     return 0;
@@ -114,14 +153,15 @@ static int read_long(struct tar_stream *stream, char **field, unsigned long long
     return 0;
 }
 
-static void fill(struct tar_entry *entry, const struct tar_header *header, const struct overrides *given)
+static int fill(struct tar_stream *stream, struct tar_entry *entry, const struct tar_header *header,
+                const struct extensions *given)
 {
     if (!entry->path) entry->path = joined_name(header);
     if (!entry->link) entry->link = bounded(header->link, sizeof header->link);
-    if (!given->size) entry->size = (unsigned long long)tar_number(header->size, sizeof header->size);
+    if (!given->size) entry->size = tar_number(header->size, sizeof header->size);
     if (!given->uid) entry->uid = tar_number(header->uid, sizeof header->uid);
     if (!given->gid) entry->gid = tar_number(header->gid, sizeof header->gid);
-    if (!given->mtime) entry->mtime.tv_sec = tar_number(header->mtime, sizeof header->mtime);
+    if (!given->mtime) entry->mtime.tv_sec = (time_t)tar_number(header->mtime, sizeof header->mtime);
     entry->mode = (mode_t)tar_number(header->mode, sizeof header->mode) & 07777;
     entry->major = (unsigned)tar_number(header->major, sizeof header->major);
     entry->minor = (unsigned)tar_number(header->minor, sizeof header->minor);
@@ -129,6 +169,10 @@ static void fill(struct tar_entry *entry, const struct tar_header *header, const
     size_t length = strlen(entry->path);
     if (entry->type == '0' && length && entry->path[length - 1] == '/') entry->type = '5';
     if (entry->type != '0') entry->size = 0;
+    if (entry->size < 0 || entry->size > MAX_SIZE) return bad(stream, "a size cannot be");
+    if (entry->uid < 0 || entry->uid > MAX_ID || entry->gid < 0 || entry->gid > MAX_ID)
+        return bad(stream, "an owner's number cannot be");
+    return strchr("0123456", entry->type) ? 1 : bad(stream, "an entry has a type that is not supported");
 }
 
 static int is_empty(const struct tar_header *header)
@@ -138,36 +182,49 @@ static int is_empty(const struct tar_header *header)
     return 1;
 }
 
+static int read_global(struct tar_stream *stream, unsigned long long size)
+{
+    struct tar_entry ignored = {0};
+    struct extensions none = {0};
+    int result = read_pax(stream, &ignored, &none, size);
+    tar_entry_free(&ignored);
+    return result;
+}
+
+static int read_described(struct tar_stream *stream, struct tar_entry *entry, struct extensions *given, char type,
+                          unsigned long long size)
+{
+    given->bytes += size;
+    if (++given->count > MAX_EXTENSIONS || given->bytes > MAX_EXTENSION)
+        return bad(stream, "an entry has too many extension headers");
+    switch (type) {
+    case 'x': return read_pax(stream, entry, given, size);
+    case 'L': return read_long(stream, &entry->path, size);
+    default: return read_long(stream, &entry->link, size);
+    }
+}
+
 /* One header: 1 the entry is complete, 2 an extension was taken in, 0 end, -1. */
-static int step(struct tar_stream *stream, struct tar_entry *entry, struct overrides *given)
+static int step(struct tar_stream *stream, struct tar_entry *entry, struct extensions *given)
 {
     struct tar_header header;
     errno = 0;
-    if (stream->read(stream->context, &header, sizeof header) < 0) return errno ? bad(stream, "it ends too early") : 0;
-    if (is_empty(&header)) return 0;
+    if (stream->read(stream->context, &header, sizeof header) < 0) {
+        if (errno || given->count) return bad(stream, "it ends too early");
+        return 0;
+    }
+    if (is_empty(&header)) return given->count ? bad(stream, "it ends after an extension header") : 0;
     if (!tar_header_valid(&header)) return bad(stream, "a header's checksum is wrong");
     long long size = tar_number(header.size, sizeof header.size);
     if (size < 0) return bad(stream, "a size is negative");
-    switch (header.type) {
-    case 'x': return read_pax(stream, entry, given, (unsigned long long)size) < 0 ? -1 : 2;
-    case 'g': {
-        struct tar_entry ignored = {0};
-        struct overrides none = {0};
-        int result = read_pax(stream, &ignored, &none, (unsigned long long)size);
-        tar_entry_free(&ignored);
-        return result < 0 ? -1 : 2;
-    }
-    case 'L': return read_long(stream, &entry->path, (unsigned long long)size) < 0 ? -1 : 2;
-    case 'K': return read_long(stream, &entry->link, (unsigned long long)size) < 0 ? -1 : 2;
-    default: break;
-    }
-    fill(entry, &header, given);
-    return strchr("0123456", entry->type) ? 1 : bad(stream, "an entry has a type that is not supported");
+    if (header.type == 'g') return read_global(stream, (unsigned long long)size) < 0 ? -1 : 2;
+    if (!header.type || !strchr("xLK", header.type)) return fill(stream, entry, &header, given);
+    return read_described(stream, entry, given, header.type, (unsigned long long)size) < 0 ? -1 : 2;
 }
 
 int tar_next(struct tar_stream *stream, struct tar_entry *entry)
 {
-    struct overrides given = {0};
+    struct extensions given = {0};
     int state;
     memset(entry, 0, sizeof *entry);
     do state = step(stream, entry, &given);

@@ -17,8 +17,8 @@ struct tar_entry {
     char *path, *link;
     char type;
     mode_t mode;
-    long long uid, gid;
-    unsigned long long size;
+    /* Each in the range that a file's can have. */
+    long long uid, gid, size;
     struct timespec mtime;
     unsigned major, minor;
     struct tar_xattr *xattrs;

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "tar-format.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -34,6 +35,16 @@ static void number(struct buffer *pax, const char *key, char *field, size_t size
     memset(field, '0', size - 1);
     snprintf(text, sizeof text, "%llu", value);
     if (key) pax_add(pax, key, text, strlen(text));
+}
+
+static void put_time(struct tar_header *header, struct buffer *pax, long long seconds)
+{
+    char text[32];
+    number(pax, "mtime", header->mtime, sizeof header->mtime, seconds < 0 ? 0 : (unsigned long long)seconds);
+    if (seconds >= 0) return;
+    /* A time before 1970 has no octal form. */
+    snprintf(text, sizeof text, "%lld", seconds);
+    pax_add(pax, "mtime", text, strlen(text));
 }
 
 /* A name of up to 100 bytes, or one that can be cut at a slash into 155 and 100; else in the pax header. */
@@ -76,7 +87,7 @@ void tar_header_fill(struct tar_header *header, struct buffer *pax, const char *
     number(pax, "uid", header->uid, sizeof header->uid, info->st_uid);
     number(pax, "gid", header->gid, sizeof header->gid, info->st_gid);
     number(pax, "size", header->size, sizeof header->size, size);
-    number(pax, "mtime", header->mtime, sizeof header->mtime, info->st_mtime < 0 ? 0 : (unsigned long long)info->st_mtime);
+    put_time(header, pax, info->st_mtime);
     header->type = type;
     memcpy(header->magic, "ustar", 6);
     memcpy(header->version, "00", 2);
@@ -93,7 +104,10 @@ long long tar_number(const char *field, size_t size)
     long long value = 0;
     if (field[0] & (char)0x80) {
         value = field[0] & 0x40 ? -1 : field[0] & 0x3f;
-        for (size_t i = 1; i < size; i++) value = (long long)((unsigned long long)value << 8 | (unsigned char)field[i]);
+        for (size_t i = 1; i < size; i++) {
+            if (value > LLONG_MAX / 256 || value < LLONG_MIN / 256) return LLONG_MIN;
+            value = value * 256 + (unsigned char)field[i];
+        }
         return value;
     }
     size_t i = 0;

@@ -19,7 +19,7 @@ void tar_header_fill(struct tar_header *header, struct buffer *pax, const char *
 void pax_add(struct buffer *pax, const char *key, const void *value, size_t length);
 /* Whether the checksum is right. */
 int tar_header_valid(const struct tar_header *header);
-/* An octal field, or a base-256 one as GNU writes big numbers. */
+/* An octal field, or a base-256 one as GNU writes big numbers; LLONG_MIN for one that is too big. */
 long long tar_number(const char *field, size_t size);
 
 #endif

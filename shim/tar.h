@@ -17,10 +17,14 @@ struct tar_stream {
     void *context;
     /* What went wrong, when a call gave -1; errno is set as well. */
     char problem[512];
+    /* The errno of the first object that could not be copied rightly, told in `problem`, though all others were; 0. */
+    int incomplete;
 };
 
 /* Packs `name` of the folder `parent`, with all below it, as `as`. With `one_filesystem`, nothing mounted below goes
- * in. Never into the kernel's own file systems (proc, sysfs, cgroup, …). Sockets are left out. */
+ * in. Never into the kernel's own file systems (proc, sysfs, cgroup, …). Sockets are left out. What cannot be read is
+ * left out as well, and a file that ends early or has a damaged part is filled up with zeros: `incomplete` then says so,
+ * and the archive must not pass for a whole one. No device, fifo or socket is opened. */
 int tar_pack(struct tar_stream *stream, int parent, const char *name, const char *as, int one_filesystem);
 /* Packs what is in the folder, named from there on. */
 int tar_pack_contents(struct tar_stream *stream, int folder, int one_filesystem);
@@ -37,6 +41,8 @@ struct tar_extract {
     long long uid, gid;
 };
 
+/* Devices and fifos are made, never opened; those that may not be made are `incomplete`. A mounted file keeps its mount and
+ * gets the content. */
 int tar_unpack(struct tar_stream *stream, const struct tar_extract *options);
 
 #endif

@@ -21,6 +21,10 @@ process.exit(
       const { spawnDetached } = await import('../host/process.ts');
       await spawnDetached('stty', settings, { stdio: [0, 'ignore', 'ignore'] }).exit.catch(() => {});
     },
+    runQuietly: async (file, args) => {
+      const { run } = await import('../host/process.ts');
+      await run(file, args);
+    },
     runForeground: async (file, args, env) => {
       const { spawnDetached } = await import('../host/process.ts');
       const child = spawnDetached(file, args, { env, stdio: [0, 1, 2] });

@@ -22,6 +22,8 @@ export interface Context {
   client(): Promise<BerthClient>;
   /** Stops the terminal from changing what is written to it, for programs that control the whole screen. */
   rawOutput(): Promise<void>;
+  /** Runs mknod(1); rejects with what it said when it fails. */
+  mknod(args: readonly string[]): Promise<void>;
   /** Runs the daemon in the foreground in place of this process; resolves with its exit code. */
   serve(args: readonly string[]): Promise<number>;
 }

@@ -86,6 +86,7 @@ function openContext(path: string, session: Session): Context {
     client: async () => (await import('./connect.ts')).connectToDaemon(config),
     // Raw mode as Node and Bun set it still turns line feeds into carriage return and line feed.
     rawOutput: () => platform.setTerminal(['-opost']),
+    mknod: (args) => platform.runQuietly('mknod', args),
     serve: async (args) => (await import('./daemon.ts')).serve(config, args),
   };
 }

@@ -19,6 +19,8 @@ export interface Platform {
   startDetached(start: DaemonStart): Promise<{ readonly exit: Promise<string> }>;
   /** Has stty change our terminal; does nothing where that is not possible. */
   setTerminal(settings: readonly string[]): Promise<void>;
+  /** Runs a program without input or output; rejects with what it said when it fails. */
+  runQuietly(file: string, args: readonly string[]): Promise<void>;
   /** Runs a program with our own standard files until it ends, passing signals on; resolves with its exit code. */
   runForeground(
     file: string,

@@ -170,7 +170,10 @@ export interface FileChange {
 /** Files of an instance, running or not. Paths are resolved inside its root: no link leads out. */
 export interface Files {
   stat(path: string): Promise<FileStat>;
-  /** A tar stream of the path, entries named from its base name on. */
+  /**
+   * A tar stream of the path, entries named from its base name on, those of the root from "/" on; of an empty path, the
+   * root's own contents without any mount, named without a slash before them.
+   */
   read(path: string): Promise<Readable>;
   /** Unpacks a tar stream into the folder `path`. */
   write(path: string, tar: Readable, options: WriteOptions): Promise<void>;

@@ -57,7 +57,7 @@ function runConfig(image: ImageRunConfig, config: MergedConfig): ImageRunConfig 
 async function* layerOf(files: Files, changes: readonly FileChange[]): AsyncGenerator<Buffer> {
   const gone = changes.filter(({ kind }) => kind === DELETED).map(({ path }) => path);
   const there = new Set(changes.filter(({ kind }) => kind !== DELETED).map(({ path }) => path.slice(1)));
-  yield* filterTar(await files.read('/'), (name) => there.has(name));
+  yield* filterTar(await files.read(''), (name) => there.has(name));
   yield* writeTar(gone.map((path) => ({ name: whiteout(path), type: 'file' as const })));
 }
 

@@ -216,7 +216,7 @@ export class WorkloadTable implements Workloads {
 
   async export(reference: string): Promise<Readable> {
     const workload = this.#find(reference);
-    const tar = await this.#files(workload).read('/');
+    const tar = await this.#files(workload).read('');
     this.#publish(workload, 'export');
     return tar;
   }

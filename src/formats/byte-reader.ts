@@ -42,6 +42,11 @@ export class ByteReader {
     }
   }
 
+  /** Reads over everything that is left; fails as the source does. */
+  async finish(): Promise<void> {
+    while ((await this.takeSome(Number.MAX_SAFE_INTEGER)) !== undefined);
+  }
+
   async close(): Promise<void> {
     this.#ended = true;
     await this.#source.return?.();

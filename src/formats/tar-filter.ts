@@ -20,7 +20,7 @@ export async function* filterTar(
       if ((await reader.peek(1)).length === 0) return;
       const header = await reader.take(BLOCK_BYTES);
       if (header === undefined) throw truncated();
-      if (header.every((byte) => byte === 0)) return;
+      if (header.every((byte) => byte === 0)) return await reader.finish();
       const { entry, flag } = parseHeader(header);
       if (isMeta(flag)) {
         const data = await takeMeta(reader, entry);

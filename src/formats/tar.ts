@@ -5,6 +5,7 @@ import { ByteReader } from './byte-reader.ts';
 import {
   BLOCK_BYTES,
   formatHeader,
+  type NameEncoding,
   padding,
   parseHeader,
   parsePax,
@@ -13,7 +14,7 @@ import {
   type TarType,
 } from './tar-header.ts';
 
-export type { TarEntry, TarType } from './tar-header.ts';
+export type { NameEncoding, TarEntry, TarType } from './tar-header.ts';
 
 const MAX_META_BYTES = 1 << 20;
 
@@ -27,10 +28,19 @@ export interface Overrides {
   name?: string;
   linkName?: string;
   sizeBytes?: number;
+  uid?: number;
+  gid?: number;
+  mtime?: number;
 }
 
-/** The entries of an uncompressed tar stream, in order. Fails with `invalid-argument` when it is none or is truncated. */
-export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerator<TarItem> {
+/**
+ * The entries of an uncompressed tar stream, in order; what follows its end mark is read over, so that a source that fails
+ * there is noticed. Fails with `invalid-argument` when it is no tar or is truncated.
+ */
+export async function* readTar(
+  source: AsyncIterable<Uint8Array>,
+  encoding: NameEncoding = 'utf8',
+): AsyncGenerator<TarItem> {
   const reader = new ByteReader(source);
   try {
     let overrides: Overrides = {};
@@ -38,10 +48,10 @@ export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerato
       if ((await reader.peek(1)).length === 0) return;
       const header = await reader.take(BLOCK_BYTES);
       if (header === undefined) throw truncated();
-      if (header.every((byte) => byte === 0)) return;
-      const { entry, flag } = parseHeader(header);
+      if (header.every((byte) => byte === 0)) return await reader.finish();
+      const { entry, flag } = parseHeader(header, encoding);
       if (isMeta(flag)) {
-        overrides = applyMeta(overrides, flag, await takeMeta(reader, entry));
+        overrides = applyMeta(overrides, flag, await takeMeta(reader, entry), encoding);
         continue;
       }
       const merged: TarEntry = { ...entry, ...overrides };
@@ -73,22 +83,32 @@ export async function takeMeta(reader: ByteReader, entry: TarEntry): Promise<Buf
   return data;
 }
 
-export function applyMeta(before: Overrides, flag: string, data: Buffer): Overrides {
+const NUMBERS = { size: 'sizeBytes', uid: 'uid', gid: 'gid', mtime: 'mtime' } as const;
+
+export function applyMeta(
+  before: Overrides,
+  flag: string,
+  data: Buffer,
+  encoding: NameEncoding = 'utf8',
+): Overrides {
   if (flag === 'g') return before;
-  if (flag === 'L') return { ...before, name: data.toString('utf8').replace(/\0.*$/s, '') };
-  if (flag === 'K') return { ...before, linkName: data.toString('utf8').replace(/\0.*$/s, '') };
-  const records = parsePax(data);
+  const long = data.subarray(0, data.indexOf(0) < 0 ? data.length : data.indexOf(0)).toString(encoding);
+  if (flag === 'L') return { ...before, name: long };
+  if (flag === 'K') return { ...before, linkName: long };
+  const records = parsePax(data, encoding);
+  const overrides: Overrides = { ...before };
   const name = records.get('path');
   const linkName = records.get('linkpath');
-  const size = records.get('size');
-  if (size !== undefined && !/^\d{1,15}$/.test(size))
-    throw new BerthError('invalid-argument', 'damaged tar archive: an absurd size in a pax header');
-  return {
-    ...before,
-    ...(name === undefined ? {} : { name: name.replace(/(.)\/+$/, '$1') }),
-    ...(linkName === undefined ? {} : { linkName }),
-    ...(size === undefined ? {} : { sizeBytes: Number(size) }),
-  };
+  if (name !== undefined) overrides.name = name.replace(/(.)\/+$/, '$1');
+  if (linkName !== undefined) overrides.linkName = linkName;
+  for (const [key, field] of Object.entries(NUMBERS)) {
+    const value = records.get(key);
+    if (value === undefined) continue;
+    if (!(field === 'mtime' ? /^-?\d{1,12}(\.\d*)?$/ : /^\d{1,15}$/).test(value))
+      throw new BerthError('invalid-argument', `damaged tar archive: an absurd ${key} in a pax header`);
+    overrides[field] = Number(value);
+  }
+  return overrides;
 }
 
 class Body {
@@ -133,6 +153,7 @@ export interface TarInput extends TarExtras {
 /** A tar stream of the entries, with its end mark. Fails with `internal` when a stream is not as long as it said. */
 export async function* writeTar(
   entries: Iterable<TarInput> | AsyncIterable<TarInput>,
+  encoding: NameEncoding = 'utf8',
 ): AsyncGenerator<Buffer> {
   for await (const input of entries) {
     const content = typeof input.content === 'string' ? Buffer.from(input.content) : input.content;
@@ -148,7 +169,7 @@ export async function* writeTar(
       mtime: input.mtime ?? 0,
       linkName: input.linkName ?? '',
     };
-    yield formatHeader(entry, input);
+    yield formatHeader(entry, input, encoding);
     if (fixed) {
       if (content !== undefined) yield Buffer.from(content.buffer, content.byteOffset, content.byteLength);
     } else yield* exactly(content, sizeBytes, input.name);

@@ -10,8 +10,8 @@ const WRITE_PART = 256 << 10;
 /** How to reach a shim that has the file system mounted; `release` when done, whatever happened. */
 export interface FilesAccess {
   open(): Promise<{ readonly connection: ShimConnection; release(): void }>;
-  /** Owner of what is written with `copyUidGid`. */
-  owner(): Promise<{ readonly uid: number; readonly gid: number }>;
+  /** Owner of what is written with `copyUidGid`: the workload's user; where it has none, owners are the archive's. */
+  owner(): Promise<{ readonly uid: number; readonly gid: number } | undefined>;
 }
 
 export class ShimFiles implements Files {

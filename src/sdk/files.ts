@@ -19,7 +19,7 @@ export class ContainerFiles {
     return decodeStat(answer.headers[STAT_HEADER]);
   }
 
-  /** A tar of the path, its entries named from its base name on. */
+  /** A tar of the path, its entries named from its base name on, those of the root from "/" on. */
   async read(id: string, path: string): Promise<{ stat: PathStat; tar: AsyncIterable<Buffer> }> {
     const answer = await this.#http.call('GET', archive(id), { query: { path } });
     return { stat: decodeStat(answer.headers[STAT_HEADER]), tar: answer.body };

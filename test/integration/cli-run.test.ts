@@ -100,22 +100,6 @@ for (const isolation of ['container', 'vm'] as const) {
       assert.equal(await host.ok('inspect', '-f', '{{.State.Running}}', name), 'true\n');
       await host.ok('rm', '-f', name);
     });
-
-    test('copies files and folders in and out', async () => {
-      const name = `files-${isolation}`;
-      await host.ok('run', '-d', '--name', name, '--isolation', isolation, 'busybox', 'sleep', '1000');
-      await writeFile(join(host.root, 'in.txt'), 'content');
-      await host.ok('cp', join(host.root, 'in.txt'), `${name}:/tmp/renamed`);
-      assert.equal(await host.ok('exec', name, 'cat', '/tmp/renamed'), 'content');
-      await host.ok('exec', name, 'sh', '-c', 'mkdir -p /d/sub; echo x > /d/sub/f; ln -s f /d/sub/l');
-      await host.ok('cp', `${name}:/d`, join(host.root, `out-${isolation}`));
-      assert.equal(await readFile(join(host.root, `out-${isolation}/sub/l`), 'utf8'), 'x\n');
-      const missing = await host.run('cp', `${name}:/none`, host.root);
-      assert.equal(missing.code, 1);
-      assert.match(missing.stderr, /none/);
-      assert.match(await host.ok('diff', name), /^A \/tmp\/renamed$/m);
-      await host.ok('rm', '-f', name);
-    });
   });
 }
 

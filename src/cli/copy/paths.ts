@@ -1,6 +1,8 @@
 // Which path an argument of `cp` names, and where what is copied ends up: the rules of Docker's cp.
 
+import { posix } from 'node:path';
 import { CliError } from '../errors.ts';
+import { toBytes, toText } from './names.ts';
 
 export type Place =
   | { readonly kind: 'stdio' }
@@ -33,16 +35,23 @@ export interface Landing {
   readonly name: string;
 }
 
-/** Where the copy lands. Throws CliError when source and destination do not go together. */
+/** The path without parts that are `..`, which are no name for a copy; `.` and a slash at its end stay. */
+export function withoutDots(path: string, base: string): string {
+  if (!/(^|\/)\.\.(\/|$)/.test(path)) return path;
+  const end = /(\/\.?)?$/.exec(path)?.[0] ?? '';
+  return `${posix.resolve(toBytes(base), path).replace(/\/$/, '')}${end}` || '/';
+}
+
+/** Where the copy lands; all paths are bytes. Throws CliError when source and destination do not go together. */
 export function landing(source: Source, destination: Destination): Landing {
   const contentsOnly = /(^|\/)\.$/.test(source.path);
   const { path, exists, isFolder } = destination;
   if (exists && isFolder) {
     return { folder: path, name: source.isFolder && contentsOnly ? '.' : baseName(source.path) };
   }
-  if (exists && source.isFolder) throw new CliError(`cannot copy a folder over the file ${path}`, 1);
+  if (exists && source.isFolder) throw new CliError(`cannot copy a folder over the file ${toText(path)}`, 1);
   if (path.endsWith('/') && (exists || !source.isFolder)) {
-    throw new CliError(`cannot copy to ${path}: there is no such folder`, 1);
+    throw new CliError(`cannot copy to ${toText(path)}: there is no such folder`, 1);
   }
   return { folder: parentOf(path), name: baseName(path) };
 }

@@ -82,7 +82,7 @@ export class ContainerInstance implements Instance {
     this.files = new ContainerFiles(
       new ShimFiles({
         open: () => this.#supervisor.reachFiles(),
-        owner: () => this.#supervisor.identity(),
+        owner: async () => (this.#spec.process.user === '' ? undefined : this.#supervisor.identity()),
       }),
       () => this.#spec,
       () => this.#supervisor.noteChanged(),

@@ -8,8 +8,12 @@ export interface Owner {
   readonly gid: number;
 }
 
-/** The numbers of 'name', 'uid', 'name:group' or 'uid:gid', by the guest's own user files; root for what is unknown. */
-export async function ownerOf(user: string, supervisor: VmSupervisor): Promise<Owner> {
+/**
+ * The numbers of 'name', 'uid', 'name:group' or 'uid:gid', by the guest's own user files; root for what is unknown;
+ * nothing when no user is named.
+ */
+export async function ownerOf(user: string, supervisor: VmSupervisor): Promise<Owner | undefined> {
+  if (user === '') return undefined;
   const { connection, release } = await supervisor.reachFiles();
   try {
     const fields = await connection.request('accounts');

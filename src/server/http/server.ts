@@ -28,7 +28,8 @@ export function createHttpServer({ router, version, log }: HttpServerOptions): S
     setHeaders(response, version);
     const call = openCall(request, response, socket, head);
     answer(call, router).catch((error: unknown) => {
-      if (isWorthLogging(error)) log(`${request.method} ${request.url}: ${describe(error)}`);
+      if (isWorthLogging(error, response.headersSent))
+        log(`${request.method} ${request.url}: ${describe(error)}`);
       sendError(call, error);
     });
   };
@@ -114,9 +115,10 @@ function refuseForeignPages(request: IncomingMessage): void {
     throw new HttpError(403, `requests of web pages (${request.headers.origin}) are refused`);
 }
 
-function isWorthLogging(error: unknown): boolean {
-  const { name } = error as { name?: string };
-  if (name === 'BerthError') return (error as { code?: string }).code === 'internal';
+/** An answer that has begun can tell the client no more than that it is cut off. */
+function isWorthLogging(error: unknown, hasBegun: boolean): boolean {
+  const { name, code } = error as { name?: string; code?: string };
+  if (name === 'BerthError') return code === 'internal' || (hasBegun && code !== 'cancelled');
   return name !== 'HttpError' && name !== 'FieldError' && name !== 'AbortError';
 }
 

@@ -1,5 +1,7 @@
 // Files into and out of workloads, as tar streams.
 
+import { once } from 'node:events';
+import { posix } from 'node:path';
 import type { FileStat } from '../../core/index.ts';
 import type { Call } from '../http/call.ts';
 import { sendEmpty, sendStream } from '../http/respond.ts';
@@ -16,7 +18,7 @@ export function containerFileRoutes({ engine }: Services): readonly Route[] {
       method: 'HEAD',
       path: '/containers/{}/archive',
       handle: async (call) => {
-        const stat = await workloads.statPath(call.param(), call.required('path'));
+        const stat = await workloads.statPath(call.param(), pathOf(call));
         call.response.setHeader(STAT_HEADER, encodeStat(stat));
         sendEmpty(call, 200);
       },
@@ -25,7 +27,9 @@ export function containerFileRoutes({ engine }: Services): readonly Route[] {
       method: 'GET',
       path: '/containers/{}/archive',
       handle: async (call) => {
-        const { stat, tar } = await workloads.readArchive(call.param(), call.required('path'));
+        const { stat, tar } = await workloads.readArchive(call.param(), pathOf(call));
+        // A failure before the first byte is an ordinary refusal, with its reason.
+        await once(tar, 'readable', { signal: call.signal });
         call.response.setHeader(STAT_HEADER, encodeStat(stat));
         await sendStream(call, TAR, tar);
       },
@@ -41,8 +45,14 @@ export function containerFileRoutes({ engine }: Services): readonly Route[] {
   ];
 }
 
+/** As Docker reads it: from the root, without `..`; a dot or slash at the end follows a link and stays. */
+function pathOf(call: Call): string {
+  const path = call.required('path');
+  return posix.join('/', path) + (/(^|\/)\.$/.test(path) ? '/.' : '');
+}
+
 async function write(workloads: Services['engine']['workloads'], call: Call): Promise<void> {
-  await workloads.writeArchive(call.param(), call.required('path'), call.request, {
+  await workloads.writeArchive(call.param(), pathOf(call), call.request, {
     noOverwriteDirNonDir: call.flag('noOverwriteDirNonDir'),
     copyUidGid: call.flag('copyUIDGID'),
   });
