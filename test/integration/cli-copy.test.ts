@@ -125,7 +125,9 @@ for (const isolation of ['container', 'vm'] as const) {
       const made = (minor: number) => existsSync(`/sys/block/loop${minor}`);
       const minors = [901, 902, 903] as const;
       assert.deepEqual(minors.map(made), [false, false, false]);
-      const node = tarOf([{ name: 'disk', type: 'block', device: { major: 7, minor: minors[0] }, mode: 0o640 }]);
+      const node = tarOf([
+        { name: 'disk', type: 'block', device: { major: 7, minor: minors[0] }, mode: 0o640 },
+      ]);
       assert.equal((await host.feed(node, 'cp', '-', `${name}:/tmp`)).code, 0);
       assert.match(await inside('ls -l /tmp/disk'), /^brw-r----- .* 7, 901 /);
       await inside(
