@@ -84,6 +84,24 @@ void netlink_end(struct netlink *link, size_t nest)
     ((struct rtattr *)(link->data + nest))->rta_len = (unsigned short)(link->length - nest);
 }
 
+void netlink_read(struct netlink *link, const char *answers, size_t length, unsigned wanted, unsigned *seen, int *error)
+{
+    const struct nlmsghdr *header = (const struct nlmsghdr *)answers;
+    /* A last answer that is not whole would make the rest negative, in a number without sign. */
+    for (; NLMSG_OK(header, length); header = (const struct nlmsghdr *)((const char *)header + NLMSG_ALIGN(header->nlmsg_len))) {
+        const struct nlmsgerr *answer = (const struct nlmsgerr *)((const char *)header + NLMSG_HDRLEN);
+        int is_answer = header->nlmsg_type == NLMSG_ERROR && header->nlmsg_len >= NLMSG_LENGTH(sizeof answer->error)
+                        && header->nlmsg_seq && header->nlmsg_seq <= wanted && *seen < wanted;
+        if (is_answer && answer->error < 0 && answer->error > -4096 && !*error) {
+            *error = -answer->error;
+            link->failed = link->steps[header->nlmsg_seq - 1];
+        }
+        *seen += (unsigned)is_answer;
+        size_t whole = NLMSG_ALIGN(header->nlmsg_len);
+        length -= whole < length ? whole : length;
+    }
+}
+
 /* The kernel answers each request, in their order. */
 static int read_answers(struct netlink *link, unsigned wanted)
 {
@@ -93,16 +111,7 @@ static int read_answers(struct netlink *link, unsigned wanted)
         ssize_t length = recv(link->fd, answers, sizeof answers, 0);
         if (length < 0 && errno == EINTR) continue;
         if (length < 0) return errno;
-        struct nlmsghdr *header = (struct nlmsghdr *)answers;
-        for (; NLMSG_OK(header, (size_t)length); header = NLMSG_NEXT(header, length)) {
-            if (header->nlmsg_type != NLMSG_ERROR) continue;
-            int failure = -((struct nlmsgerr *)NLMSG_DATA(header))->error;
-            if (failure && !error) {
-                error = failure;
-                link->failed = link->steps[(header->nlmsg_seq - 1) % NETLINK_MOST_REQUESTS];
-            }
-            seen++;
-        }
+        netlink_read(link, answers, (size_t)length, wanted, &seen, &error);
     }
     return error;
 }

@@ -32,6 +32,8 @@ void netlink_end(struct netlink *link, size_t nest);
 /* Has all that was requested done; 0, or -1 with the errno of the first that failed and its step in `failed`. What came
  * after that one was tried all the same. */
 int netlink_send(struct netlink *link);
+/* Takes in what the socket delivered: counts answers to the `wanted` requests in `seen`, and notes the first failure. */
+void netlink_read(struct netlink *link, const char *answers, size_t length, unsigned wanted, unsigned *seen, int *error);
 /* The index of an interface; 0 with errno when there is none. */
 int netlink_index(const struct netlink *link, const char *name);
 

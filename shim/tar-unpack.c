@@ -295,9 +295,11 @@ int tar_unpack(struct tar_stream *stream, const struct tar_extract *options)
     while ((state = tar_next(stream, &entry)) > 0) {
         int result = unpack(&unpacker, &entry), error = errno;
         tar_entry_free(&entry);
-        if (result < 0) return errno = error, -1;
+        errno = error;
+        if (result < 0) break;
     }
+    int error = errno;
     set_folder_times(&unpacker);
     if (state == 0 && stream->incomplete) memcpy(stream->problem, unpacker.left_out, sizeof stream->problem);
-    return state;
+    return errno = error, state > 0 ? -1 : state;
 }
