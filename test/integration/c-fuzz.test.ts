@@ -27,6 +27,16 @@ describe('the parsers of the C programs', { timeout: 300_000 }, () => {
   });
   after(() => rm(folder, { recursive: true, force: true }));
 
+  test('are in programs that are hardened', async () => {
+    for (const program of ['berth-shim', 'berth-agent', 'berth-unpack', 'berth-bench']) {
+      const { stdout } = await run('readelf', ['-hdlW', join(FUZZ, '../build/bin', program)]);
+      assert.match(stdout, /Type: +DYN \(Position-Independent Executable file\)/, program);
+      assert.match(stdout, /GNU_RELRO/, program);
+      assert.match(stdout, /FLAGS_1.*NOW PIE/, program);
+      assert.match(stdout, /GNU_STACK .* RW /, program);
+    }
+  });
+
   test('do in their unit tests what they promise', async () => {
     const { stdout } = await run(join(BUILT, 'units'), [], { cwd: folder });
     assert.doesNotMatch(stdout, /^not ok/m);

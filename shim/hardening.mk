@@ -1,0 +1,8 @@
+# What every C program is built with, beside its own flags: HARDEN for the compiler; LINK_PIE for what is linked with glibc, and
+# STATIC_PIE (before the sources) with STATIC_PIE_END (behind them) for what is linked with musl, whose gcc knows no -static-pie.
+HARDEN = -Wall -Wextra -Werror -fstack-protector-strong -fstack-clash-protection -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fPIE
+LINK_PIE = -pie -Wl,-z,relro,-z,now,-z,noexecstack
+MUSL = /usr/lib/$(shell uname -m)-linux-musl
+STATIC_PIE = -static -nostartfiles -Wl,-pie,--no-dynamic-linker,-z,text,-z,relro,-z,now,-z,noexecstack \
+	$(MUSL)/rcrt1.o $(MUSL)/crti.o $(shell gcc -print-file-name=crtbeginS.o)
+STATIC_PIE_END = $(shell gcc -print-file-name=crtendS.o) $(MUSL)/crtn.o
