@@ -25,18 +25,18 @@ const KINDS: ReadonlyMap<string, { readonly pattern: string; readonly concurrenc
 /** What measures time, processors or memory has the machine for itself. */
 const ALONE =
   /\/(api-daemon|api-streams|compare|container-limits|firewall-base|images-store|metrics|setup|update-limits|vm-pool)\.test\.ts$/;
-/** The longest begin first, so that none is left over at the end. */
+/** The longest files begin first, so that none is left over at the end. */
 const LONG = /\/(images-debian|vm-fork|vm-faults|networks|vm-checkpoint|vm-life|vm-files)\.test\.ts$/;
 /** Folders whose tests need root and make networks. */
 const AS_ROOT = /(^|\/)test\/(conformance|integration|compat)\//;
 /** As the test runner knows how to start node. */
 const NODE = process.execPath;
 const NODE_IN_OWN_PLACE = fileURLToPath(new URL('own-place.sh', import.meta.url));
-/** What node makes of sources, kept by their content: every file of tests and every daemon else makes it again. */
+/** Compiled sources, kept by their content: every file of tests and every daemon else compiles them again. */
 process.env['NODE_COMPILE_CACHE'] ??= fileURLToPath(new URL('../build/code-cache', import.meta.url));
 const WHOLE_OUTPUT = new URL('test-output.ts', import.meta.url).href;
 const TEST_TIMEOUT_MS = 10 * 60_000;
-/** All of it together, also on a machine with other work. */
+/** The whole run may take this long, also on a machine with other work. */
 const TOTAL_TIMEOUT_MS = 60 * 60_000;
 const SLOWEST_SHOWN = 15;
 const SUMMARY_LINE = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) [\d.]+$/;
