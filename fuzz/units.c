@@ -183,6 +183,55 @@ static void archives_hold_links_and_old_times(void)
     buffer_free(&archive.bytes);
 }
 
+/* Cuts the file that is being packed as soon as its header was written. */
+static int put_and_cut(void *context, const void *data, size_t length)
+{
+    if (truncate("shrinks", 100000) < 0) return -1;
+    return put(context, data, length);
+}
+
+static void what_cannot_be_read_is_told(void)
+{
+    struct archive archive = {0};
+    struct tar_stream stream = {.write = put_and_cut, .read = take, .context = &archive};
+    struct tar_entry entry;
+    int fd = open("shrinks", O_CREAT | O_WRONLY, 0644), process = open("/proc/self", O_PATH | O_DIRECTORY);
+    expect(ftruncate(fd, 300000) == 0);
+    close(fd);
+    expect(tar_pack(&stream, AT_FDCWD, "shrinks", "shrinks", 0) == 0 && stream.incomplete == EIO);
+    expect(strstr(stream.problem, "shrinks: it became shorter"));
+    expect(tar_next(&stream, &entry) == 1 && entry.size == 300000 && archive.bytes.length == 512 + 300032);
+    tar_entry_free(&entry);
+    buffer_free(&archive.bytes);
+    archive = (struct archive){0};
+    stream = (struct tar_stream){.write = put, .context = &archive};
+    /* Nothing is mapped at its beginning. */
+    expect(tar_pack(&stream, process, "mem", "mem", 0) == 0 && stream.incomplete == EIO && !archive.bytes.length);
+    close(process);
+}
+
+static void large_numbers_fit(void)
+{
+    struct archive archive = {0};
+    struct tar_stream stream = {.read = take, .context = &archive};
+    struct tar_header header, extended;
+    struct buffer pax = {0}, none = {0};
+    struct tar_entry entry;
+    struct stat info = {.st_mode = 0600, .st_uid = 4000000000, .st_gid = 4294967294, .st_mtime = -3000000000};
+    tar_header_fill(&header, &pax, "big", "", '0', &info, 1ULL << 40);
+    tar_header_fill(&extended, &none, "x", "", 'x', &info, pax.length);
+    put(&archive, &extended, sizeof extended);
+    put(&archive, buffer_head(&pax), pax.length);
+    put(&archive, (char[TAR_BLOCK]){0}, TAR_BLOCK - pax.length % TAR_BLOCK);
+    put(&archive, &header, sizeof header);
+    expect(tar_next(&stream, &entry) == 1 && entry.size == 1LL << 40 && entry.mtime.tv_sec == -3000000000);
+    expect(entry.uid == 4000000000 && entry.gid == 4294967294);
+    tar_entry_free(&entry);
+    buffer_free(&pax);
+    buffer_free(&none);
+    buffer_free(&archive.bytes);
+}
+
 static void hard_links_of_many_files_are_found(void)
 {
     struct archive archive = {0};
@@ -273,6 +322,8 @@ int main(void)
         {"numbers of pax records are checked", pax_numbers_are_checked},
         {"extensions of an entry are bounded", extensions_are_bounded},
         {"archives hold links, fifos and times before 1970", archives_hold_links_and_old_times},
+        {"what cannot be read is told", what_cannot_be_read_is_told},
+        {"large numbers fit", large_numbers_fit},
         {"hard links of many files are found", hard_links_of_many_files_are_found},
         {"names that are too long are refused, not cut", long_names_are_refused_not_cut},
         {"paths stay inside the root", paths_stay_inside_the_root},

@@ -9,9 +9,6 @@
 #include "buffer.h"
 #include "tar-format.h"
 
-/* Names, links and attributes are small; an archive that says otherwise is not one. Both are for all the headers in
- * front of one entry. */
-#define MAX_EXTENSION (1 << 20)
 #define MAX_EXTENSIONS 64
 #define MAX_SIZE (1LL << 60)
 #define MAX_ID 0xfffffffeLL

@@ -84,6 +84,10 @@ static int add_xattrs(struct packer *packer, struct buffer *pax, const char *as,
         if (strcmp(name, "security.capability") && strncmp(name, "user.", 5)) continue;
         ssize_t size = fgetxattr(fd, name, value, sizeof value);
         snprintf(key, sizeof key, "SCHILY.xattr.%.255s", name);
+        if (size >= 0 && pax->length + (size_t)size > MAX_EXTENSION - sizeof key) {
+            errno = E2BIG;
+            return left_out(packer, as);
+        }
         if (size >= 0) pax_add(pax, key, value, (size_t)size);
         else if (errno != ENODATA) left_out(packer, as);
     }

@@ -7,6 +7,8 @@
 #include <sys/types.h>
 
 #define TAR_BLOCK 512
+/* Names, links and attributes are small: all the headers in front of one entry have no more bytes than that. */
+#define MAX_EXTENSION (1 << 20)
 
 /* Where an archive goes to or comes from. */
 struct tar_stream {

@@ -42,6 +42,44 @@ test('entries come out as they were written, with long names and large ids', asy
   ]);
 });
 
+test('names of bytes, times before 1970 and large owners survive', async () => {
+  const name = Buffer.from([0x66, 0xff, 0xfe]).toString('latin1');
+  const entries: TarInput[] = [
+    { name, type: 'file', content: 'x', uid: 4_000_000_000, gid: 3_000_000, mtime: -1000 },
+    { name: `${name.repeat(50)}/l`, type: 'symlink', linkName: name.repeat(40) },
+    { name: 'b', type: 'block', device: [7, 200] },
+  ];
+  const chunks: Buffer[] = [];
+  for await (const chunk of writeTar(entries, 'latin1')) chunks.push(chunk);
+  const seen: unknown[] = [];
+  for await (const { name, linkName, uid, gid, mtime, major, minor } of readTar(
+    slices(Buffer.concat(chunks), 333),
+    'latin1',
+  ))
+    seen.push([name, linkName, uid, gid, mtime, major, minor]);
+  assert.deepEqual(seen, [
+    [name, '', 4_000_000_000, 3_000_000, -1000, 0, 0],
+    [`${name.repeat(50)}/l`, name.repeat(40), 0, 0, 0, 0, 0],
+    ['b', '', 0, 0, 0, 7, 200],
+  ]);
+});
+
+test('a source that fails behind the end mark is noticed', async () => {
+  const data = await pack([{ name: 'a', type: 'file', content: 'x' }]);
+  async function* cut(): AsyncGenerator<Buffer> {
+    yield data;
+    throw new Error('cut off');
+  }
+  const read = async () => {
+    for await (const _item of readTar(cut()));
+  };
+  await assert.rejects(read, /cut off/);
+  const filter = async () => {
+    for await (const _chunk of filterTar(cut(), () => true));
+  };
+  await assert.rejects(filter, /cut off/);
+});
+
 test('content that nobody reads is skipped', async () => {
   const data = await pack([
     { name: 'one', type: 'file', content: 'x'.repeat(5000) },
