@@ -1,4 +1,4 @@
-/* What a netlink socket delivers: shim/netlink.c. */
+/* Answers that a netlink socket delivers: shim/netlink.c. */
 #include <string.h>
 
 #include "../shim/netlink.h"

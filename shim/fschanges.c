@@ -24,7 +24,7 @@ struct walk {
 
 static int is_whiteout(const struct stat *info) { return S_ISCHR(info->st_mode) && info->st_rdev == 0; }
 
-/* Of the layer's own object there: a link in its place leads nowhere, least of all out of the layer. */
+/* The status of the layer's own object: a link on the way leads nowhere, least of all out of the layer. */
 static int stat_plain(int lower, const char *path, struct stat *info)
 {
     int fd = resolve_plain(lower, path);

@@ -1,4 +1,4 @@
-# What every C program is built with, beside its own flags: HARDEN for the compiler; LINK_PIE for what is linked with glibc, and
+# Flags of every C program, beside its own: HARDEN for the compiler; LINK_PIE for what is linked with glibc, and
 # STATIC_PIE (before the sources) with STATIC_PIE_END (behind them) for what is linked with musl, whose gcc knows no -static-pie.
 HARDEN = -Wall -Wextra -Werror -fstack-protector-strong -fstack-clash-protection -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fPIE
 LINK_PIE = -pie -Wl,-z,relro,-z,now,-z,noexecstack

@@ -195,7 +195,7 @@ static int put_large(struct packer *packer, int fd, const char *as, const struct
         }
         if (put(packer, packer->chunk, want) < 0) return -1;
         left -= want;
-        /* What lies behind a damaged part may still be read. */
+        /* The part behind a damaged one may still be readable. */
         if (got < want) lseek(fd, (off_t)(size - left), SEEK_SET);
     }
     return pad(packer, size);
@@ -269,7 +269,7 @@ static int pack_folder(struct packer *packer, int folder, const char *as, const 
     return result;
 }
 
-/* What is no folder: the object that the descriptor holds, whatever has taken its name since. */
+/* Packs anything but a folder: the object that the descriptor holds, whatever has taken its name since. */
 static int pack_object(struct packer *packer, int fd, const char *as, const struct stat *info)
 {
     char link[4096] = "";

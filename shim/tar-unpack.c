@@ -76,7 +76,7 @@ static int remove_all(int parent, const char *name, int depth)
     return result ? errno = error, -1 : unlinkat(parent, name, AT_REMOVEDIR);
 }
 
-/* What is done with that which has the entry's name. */
+/* How an object that has the entry's name already is treated. */
 enum way { WAY_REFUSED = -1, WAY_FREE, WAY_FOLDER_STAYS, WAY_FILE_STAYS };
 
 static enum way make_way(struct unpacker *unpacker, int parent, const char *name, const struct tar_entry *entry)
