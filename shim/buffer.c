@@ -4,9 +4,14 @@
 #include <string.h>
 #include <unistd.h>
 
+static void (*last_words)(void);
+
+void buffer_on_exhaustion(void (*call)(void)) { last_words = call; }
+
 static void out_of_memory(void)
 {
     static const char text[] = "berth: out of memory\n";
+    if (last_words) last_words();
     if (write(2, text, sizeof text - 1) < 0) _exit(71);
     _exit(71);
 }

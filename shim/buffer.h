@@ -1,4 +1,5 @@
-/* A growable queue of bytes. Zero-initialised is empty. Running out of memory ends the process. */
+/* A growable queue of bytes. Zero-initialised is empty. Running out of memory ends the process, after a call that must not
+ * need any. */
 #ifndef BERTH_BUFFER_H
 #define BERTH_BUFFER_H
 
@@ -19,6 +20,7 @@ void buffer_consume(struct buffer *buffer, size_t count);
 void buffer_free(struct buffer *buffer);
 static inline char *buffer_head(const struct buffer *buffer) { return buffer->data + buffer->start; }
 
+void buffer_on_exhaustion(void (*call)(void));
 void *xmalloc(size_t size);
 char *xstrdup(const char *text);
 

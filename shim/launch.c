@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "container.h"
+#include "memory-limit.h"
 
 /* A runtime has this long to start its process. */
 #define LIMIT_S 60
@@ -162,6 +163,7 @@ static void exec_runtime(struct launch *launch, int tty)
     argv[n] = NULL;
     for (int i = 0; i < 3; i++) dup2(launch->child[i], i);
     loop_forget_signals();
+    memory_limit_lift();
     if (chdir("run") == 0) execve("runtime", (char *const *)argv, environment);
     dprintf(2, "%s: %s\n", container.runtime, strerror(errno));
     _exit(255);

@@ -13,6 +13,7 @@
 #include "clients.h"
 #include "lock.h"
 #include "log.h"
+#include "memory-limit.h"
 #include "text.h"
 
 #define EXIT_ROOM 2048
@@ -23,7 +24,7 @@
 
 static const struct backend *back;
 static enum main_state state = MAIN_CREATED;
-static pid_t pid;
+static pid_t pid, own_pid;
 static char started_at[40];
 static struct conn *starter;
 static int ending, holding, exit_file = -1;
@@ -155,6 +156,19 @@ static void write_exit(const struct buffer *fields)
     ssize_t written = pwrite(exit_file, buffer_head(fields), fields->length, 0);
     if (written != (ssize_t)fields->length || ftruncate(exit_file, written) < 0 || rename("exit.tmp", "exit") < 0)
         complain("exit: %s", strerror(errno));
+}
+
+/* The machine dies with us; a container's processes are ended by the daemon. Children of ours say nothing. */
+static void out_of_memory(void)
+{
+    char text[400], now[40];
+    if (getpid() != own_pid || (state != MAIN_RUNNING && state != MAIN_PAUSED)) return;
+    time_now(now);
+    int length = snprintf(text, sizeof text,
+                          "code=255%creason=supervisor-died%cmessage=the supervisor used up the memory it may have%c"
+                          "started=%s%cfinished=%s%c", 0, 0, 0, started_at, 0, now, 0);
+    struct buffer record = {.data = text, .length = (size_t)length};
+    write_exit(&record);
 }
 
 void main_exited(int code, int oom, const char *reason, const char *message)
@@ -290,6 +304,9 @@ int supervise(const struct backend *backend, int first_fd)
     if (conn_listen("shim.sock", first_fd, operation) < 0) return complain("shim.sock: %s", strerror(errno)), 1;
     write_pid();
     reserve_exit();
+    own_pid = getpid();
+    buffer_on_exhaustion(out_of_memory);
+    memory_limit();
     conn_on_idle(idle);
     if (back->prepare() < 0) return finish(), 1;
     loop_run();

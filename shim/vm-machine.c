@@ -18,6 +18,7 @@
 #include <grp.h>
 #include <poll.h>
 
+#include "memory-limit.h"
 #include "vm.h"
 #include "vm-process.h"
 
@@ -65,6 +66,7 @@ void process_begin(const struct fields *machine)
 {
     pid_t shim = getppid();
     errors_take_over();
+    memory_limit_lift();
     loop_forget_signals();
     /* A machine without its supervisor would run on unseen and keep its disks busy. */
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);

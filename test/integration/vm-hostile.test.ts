@@ -7,9 +7,11 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { connectShim, readExit } from '../../src/guest/index.ts';
+import { run } from '../../src/host/index.ts';
 import {
   buildHostileMachine,
   type HostileMachine,
+  MOST_BYTES,
   openHostile,
   PATIENCE_MS,
   RUNNING,
@@ -108,7 +110,7 @@ const MONITORS: Readonly<Record<string, readonly string[]>> = {
   'a value that is no object': ['qmp:17'],
 };
 
-describe('a supervisor', { timeout: 60_000 }, () => {
+describe('a supervisor', { timeout: 120_000, concurrency: 3 }, () => {
   before(async () => {
     lab = await openVmLab();
     program = await buildHostileMachine(lab);
@@ -226,6 +228,25 @@ describe('a supervisor', { timeout: 60_000 }, () => {
     await hanging.client.signal(9);
     await start;
     await assertEnded(hanging);
+  });
+
+  test('that uses up its own memory says so, and the limit is its own alone', async () => {
+    const machine = await started([]);
+    const limits = await textOf(`/proc/${(await machine.client.state()).pid}/limits`);
+    assert.match(limits, /^Max data size +unlimited/m);
+    assert.match(
+      await textOf(`/proc/${machine.shimPid}/limits`),
+      new RegExp(`^Max data size +${MOST_BYTES} `, 'm'),
+    );
+    await run('prlimit', ['--pid', `${machine.shimPid}`, '--data=1:']);
+    const connection = await connectShim(machine.spec.dir);
+    await assert.rejects(connection.request('exec', { arg: ['x'.repeat(900_000)] }), { code: 'unavailable' });
+    await machine.client.gone;
+    const status = (await readExit(machine.spec.dir))?.status;
+    assert.deepEqual(
+      [status?.code, status?.reason, status?.message],
+      [255, 'supervisor-died', 'the supervisor used up the memory it may have'],
+    );
   });
 
   test('takes signals that there are, and no others', async () => {
