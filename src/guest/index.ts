@@ -9,3 +9,4 @@ export * from './files.ts';
 export * from './process-io.ts';
 export * from './shim-client.ts';
 export * from './sources.ts';
+export * from './visible.ts';

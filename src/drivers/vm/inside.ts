@@ -12,7 +12,7 @@ import {
   type TerminalSize,
 } from '../../core/index.ts';
 import { FRAME } from '../../formats/frames.ts';
-import { type Fields, failure, field, type ShimClient } from '../../guest/index.ts';
+import { type Fields, failure, field, type ShimClient, visibleText } from '../../guest/index.ts';
 import { readCgroupStats, toPressures } from '../../host/index.ts';
 import { memoryBytes, processFields } from './config.ts';
 
@@ -80,7 +80,7 @@ export class GuestFigures {
 }
 
 function merge(guest: Fields, host: InstanceStats, limitBytes: number): InstanceStats {
-  const number = (key: string) => Number(field(guest, key) ?? 0);
+  const number = (key: string) => figure(field(guest, key) ?? '0');
   const measured = <K extends string>(name: K, key: string) =>
     (number(key) < 0 || field(guest, key) === undefined ? {} : { [name]: number(key) }) as {
       [P in K]?: number;
@@ -111,6 +111,11 @@ function merge(guest: Fields, host: InstanceStats, limitBytes: number): Instance
     },
     ...(pressure === undefined ? {} : { pressure }),
   };
+}
+
+/** The guest's own word: no number counts as none at all. */
+function figure(text: string): number {
+  return /^-?\d{1,19}$/.test(text) ? Number(text) : 0;
 }
 
 const TITLES = ['UID', 'PID', 'PPID', 'C', 'STIME', 'TTY', 'TIME', 'CMD'];
@@ -146,6 +151,6 @@ export function parseProcesses(text: string): string[][] {
     .filter((line) => line !== '')
     .map((line) => {
       const [pid = '', parent = '', uid = '', since = '', tty = '', time = '', ...command] = line.split(' ');
-      return [uid, pid, parent, '0', since, tty, time, command.join(' ')];
+      return [uid, pid, parent, '0', since, tty, time, command.join(' ')].map(visibleText);
     });
 }
