@@ -357,7 +357,7 @@ void checkpoint_begin(struct conn *conn, const struct fields *fields, const stru
     const char *folder = fields_get(fields, "dir");
     if (capture.active || capture.store.memory >= 0)
         return conn_fail(conn, "conflict", 0, "a checkpoint of the instance is being made already; try again");
-    if (fields_get(machine, "share"))
+    if (fields_get(machine, "source"))
         return conn_fail(conn, "unsupported", 0, "a machine that shares folders of the host cannot be captured");
     if (!folder) return conn_fail(conn, "invalid-argument", 0, "dir is needed");
     memset(&capture, 0, sizeof capture);

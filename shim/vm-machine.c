@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,7 +13,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <grp.h>
@@ -42,7 +42,9 @@ void machine_set_oom_score(const struct fields *machine, pid_t pid)
 {
     char path[64];
     const char *score = fields_get(machine, "oom_score_adj");
-    snprintf(path, sizeof path, "/proc/%d/oom_score_adj", pid);
+    /* Ourselves by that name: in a pid namespace our number is another one than in /proc. */
+    if (pid) snprintf(path, sizeof path, "/proc/%d/oom_score_adj", pid);
+    else snprintf(path, sizeof path, "/proc/self/oom_score_adj");
     int fd = score ? open(path, O_WRONLY | O_CLOEXEC) : -1;
     if (fd < 0) return;
     if (write(fd, score, strlen(score)) < 0) complain("%s: %s", path, strerror(errno));
@@ -64,20 +66,32 @@ static void join_cgroups(const struct fields *machine)
 
 void process_begin(const struct fields *machine)
 {
-    pid_t shim = getppid();
     errors_take_over();
     memory_limit_lift();
     loop_forget_signals();
     /* A machine without its supervisor would run on unseen and keep its disks busy. */
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    if (getppid() != shim) _exit(127);
     join_cgroups(machine);
-    machine_set_oom_score(machine, getpid());
+    machine_set_oom_score(machine, 0);
     /* What nobody waits for gives way to what somebody does. */
     if (fields_flag(machine, "background")) setpriority(PRIO_PROCESS, 0, 10);
 }
 
-void process_close_from(int fd) { syscall(SYS_CLOSE_RANGE, fd, ~0U, 0); }
+void process_check_parent(int fd)
+{
+    /* Who is in a pid namespace of his own does not see his parent. */
+    struct pollfd end = {.fd = fd};
+    if (poll(&end, 1, 0) > 0 && end.revents & (POLLHUP | POLLERR)) _exit(127);
+}
+
+void process_close_from(int fd)
+{
+    struct rlimit limit;
+    if (syscall(SYS_CLOSE_RANGE, fd, ~0U, 0) == 0) return;
+    /* Before Linux 5.9. */
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) limit.rlim_cur = 65536;
+    for (; fd < (int)limit.rlim_cur; fd++) close(fd);
+}
 
 static int open_file(const struct fields *machine, const char *key, int flags)
 {
@@ -104,23 +118,6 @@ static void arrange_descriptors(const struct fields *machine, const int given[FD
     process_close_from(FD_END);
 }
 
-/* A /dev with what QEMU needs and no more. */
-static void make_devices(uid_t uid, int kvm)
-{
-    static const struct {
-        const char *path;
-        int major, minor;
-    } nodes[] = {{"/dev/null", 1, 3}, {"/dev/zero", 1, 5}, {"/dev/random", 1, 8}, {"/dev/urandom", 1, 9}};
-    if (mount("berth", "/dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "size=64k,mode=755") < 0) give_up("cover", "/dev");
-    umask(0);
-    for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++)
-        if (mknod(nodes[i].path, S_IFCHR | 0666, makedev(nodes[i].major, nodes[i].minor)) < 0)
-            give_up("make", nodes[i].path);
-    if (kvm && (mknod("/dev/kvm", S_IFCHR | 0600, makedev(10, 232)) < 0 || chown("/dev/kvm", uid, uid) < 0))
-        give_up("make", "/dev/kvm");
-    umask(022);
-}
-
 static void drop_privileges(uid_t uid)
 {
     struct rlimit none = {0, 0};
@@ -133,13 +130,11 @@ static void drop_privileges(uid_t uid)
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 }
 
-static void run(const struct fields *machine, const char *field, const int fds[FD_COUNT])
+static void run(const struct fields *machine, const char *field, const int fds[FD_COUNT], uid_t uid)
 {
     char *arguments[MAX_ARGUMENTS + 1] = {0}, *environment[] = {"PATH=/usr/bin:/bin", NULL};
     size_t cursor = 0, count = 0;
-    uid_t uid = (uid_t)fields_number(machine, "uid", 65534);
     process_begin(machine);
-    pid_t shim = getppid();
     arrange_descriptors(machine, fds);
     for (const char *value; count < MAX_ARGUMENTS && (value = fields_next(machine, field, &cursor));)
         arguments[count++] = (char *)value;
@@ -147,10 +142,10 @@ static void run(const struct fields *machine, const char *field, const int fds[F
         mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
         give_up("separate", "the machine from the host");
     if (taps_make_free(machine) < 0) give_up("open a tap by", "/dev/net/tun");
-    make_devices(uid, fields_flag(machine, "kvm"));
-    if (chdir("/") < 0) give_up("enter", "/");
+    if (root_enter(arguments[0], uid, fields_flag(machine, "kvm")) < 0) give_up("make", "the machine's root");
     drop_privileges(uid);
-    if (getppid() != shim) _exit(127);
+    process_check_parent(FD_QMP);
+    if (filter_install() < 0) give_up("install", "the filter of system calls");
     execve(arguments[0], arguments, environment);
     give_up("execute", arguments[0]);
 }
@@ -166,11 +161,15 @@ static void ended(void *context, int status)
 int machine_start(const struct fields *machine, const char *arguments, const int given[FD_COUNT])
 {
     int fds[FD_COUNT], *shares = &fds[FD_SHARES - FD_LINK];
+    uid_t uid;
     memcpy(fds, given, sizeof fds);
+    if (user_take((uid_t)fields_number(machine, "uid", 0), &uid) < 0)
+        return complain("cannot reserve a user for the machine in /run/berth: %s", strerror(errno)), -1;
     errors_open();
     if (fields_get(machine, "source") && (*shares = shares_start(machine, &helper)) < 0) return -1;
-    qemu = fork();
-    if (!qemu) run(machine, arguments, fds);
+    /* As fork does, but the child is the first process of a pid namespace. */
+    qemu = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0);
+    if (!qemu) run(machine, arguments, fds, uid);
     errors_forget();
     if (*shares >= 0) close(*shares);
     if (qemu < 0) return complain("fork: %s", strerror(errno)), -1;
@@ -249,4 +248,5 @@ void machine_remove(const struct fields *machine)
     size_t cursor = 0;
     for (const char *folder; (folder = fields_next(machine, "cgroup", &cursor));) remove_cgroup(folder);
     rmdir("shares");
+    user_release();
 }

@@ -142,6 +142,6 @@ int memory_copy(pid_t qemu, int to) { return with_source(qemu, to, copy_changed)
 int memory_make(const struct fields *machine, int fds[FD_COUNT])
 {
     long long size = fields_number(machine, "memory_bytes", 0);
-    if (fields_get(machine, "share")) return 0;
+    if (fields_get(machine, "source")) return 0;
     return (fds[FD_MEMORY - FD_LINK] = store_make("berth-memory", size)) < 0 ? -1 : 0;
 }

@@ -85,12 +85,11 @@ static void leave_users(void)
     if (waitpid(mapper, &status, 0) < 0 || status) fail("map", "users");
 }
 
-static void run(const struct fields *machine, int listener)
+static void run(const struct fields *machine, int listener, pid_t shim)
 {
     char *arguments[MAX_ARGUMENTS + 1] = {0}, *environment[] = {"PATH=/usr/bin:/bin", NULL};
     size_t cursor = 0, count = 0;
     process_begin(machine);
-    pid_t shim = getppid();
     bind_all(machine);
     for (const char *value; count < MAX_ARGUMENTS && (value = fields_next(machine, "virtiofsd", &cursor));)
         arguments[count++] = (char *)value;
@@ -108,6 +107,7 @@ int shares_start(const struct fields *machine, pid_t *pid)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = SOCKET};
     int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    pid_t shim = getpid();
     unlink(SOCKET);
     mkdir(FOLDER, 0700);
     if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0 || listen(listener, 1) < 0 ||
@@ -115,7 +115,7 @@ int shares_start(const struct fields *machine, pid_t *pid)
         complain("shares: %s", strerror(errno));
         return -1;
     }
-    if (!*pid) run(machine, listener);
+    if (!*pid) run(machine, listener, shim);
     unlink(SOCKET);
     close(listener);
     return client;

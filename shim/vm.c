@@ -106,7 +106,8 @@ void vm_machine_ended(const char *what, int status)
         snprintf(message, sizeof message, "%s ended with status %d; see shim.err", what, WEXITSTATUS(status));
         return give_up(EXIT_LOST, "monitor-died", message);
     }
-    snprintf(message, sizeof message, "%s was killed by signal %d", what, WTERMSIG(status));
+    snprintf(message, sizeof message, "%s was killed by signal %d%s", what, WTERMSIG(status),
+             WTERMSIG(status) == SIGSYS ? ": it made a system call that its filter refuses" : "");
     give_up(128 + WTERMSIG(status), "monitor-died", message);
 }
 

@@ -40,7 +40,7 @@ export function cpuCount(spec: InstanceSpec): number {
   return Math.max(1, Math.ceil(spec.resources.cpus ?? 1));
 }
 
-/** Each machine runs as a user of its own, so that one that breaks out of QEMU still cannot touch another. */
+/** The user that a machine runs as unless another machine has it: its shim takes the next one then (shim/vm-user.c). */
 export function machineUid(id: string): number {
   return FIRST_UID + Number.parseInt(id.slice(0, 6), 16);
 }
