@@ -1,20 +1,39 @@
 // Confinement: whatever the archive says, and whatever bug it may find in a library, stays inside the target folder.
+#define _GNU_SOURCE
 #include "unpack.h"
 
 #include <errno.h>
 #include <iconv.h>
 #include <linux/capability.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define BIT(capability) (1u << (capability))
 
 // Owners, modes, devices for whiteouts, file capabilities and trusted.* attributes (CAP_SYS_ADMIN); nothing else, and
-// above all not CAP_SYS_CHROOT, with which one leaves a chroot.
-static const unsigned KEPT = BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_DAC_READ_SEARCH) | BIT(CAP_FOWNER) |
-			     BIT(CAP_FSETID) | BIT(CAP_MKNOD) | BIT(CAP_SETFCAP) | BIT(CAP_SYS_ADMIN);
+// above all not CAP_DAC_READ_SEARCH, with which one opens any file of the file system by its number.
+static const unsigned KEPT = BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_FOWNER) | BIT(CAP_FSETID) | BIT(CAP_MKNOD) |
+			     BIT(CAP_SETFCAP) | BIT(CAP_SYS_ADMIN);
+
+// As much as an honest archive never needs. A sparse file may be larger than what it holds.
+static const struct {
+	int resource;
+	rlim_t most;
+} LIMITS[] = {
+	{RLIMIT_CORE, 0},
+	{RLIMIT_NPROC, 1},
+	{RLIMIT_NOFILE, 64},
+	{RLIMIT_AS, 1 << 30},
+	{RLIMIT_CPU, 3600},
+	{RLIMIT_FSIZE, (rlim_t)MAX_FILE_BYTES},
+};
 
 static void drop_capabilities(void)
 {
@@ -43,15 +62,79 @@ static void load_charsets(void)
 		iconv_close(from);
 }
 
-void confine(const char *target)
+static void set_limits(void)
 {
-	load_charsets();
-	umask(022);
-	if (chroot(target) != 0)
+	// A file that is too large is an error of its entry.
+	signal(SIGXFSZ, SIG_IGN);
+	for (size_t i = 0; i < sizeof LIMITS / sizeof *LIMITS; i++) {
+		struct rlimit limit = {LIMITS[i].most, LIMITS[i].most};
+		if (setrlimit(LIMITS[i].resource, &limit) != 0)
+			fail_host(NULL, "cannot limit what unpacking may use", errno);
+	}
+}
+
+// Ends as the child did.
+_Noreturn static void follow(pid_t child)
+{
+	int status;
+
+	while (waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			_exit(EXIT_HOST);
+	if (WIFSIGNALED(status)) {
+		signal(WTERMSIG(status), SIG_DFL);
+		kill(getpid(), WTERMSIG(status));
+	}
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_HOST);
+}
+
+// Goes on in a child that sees no process, network or mount of the host.
+static void leave_host(void)
+{
+	if (unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) != 0)
+		fail_host(NULL, "cannot make namespaces", errno);
+	pid_t child = fork();
+	if (child < 0)
+		fail_host(NULL, "cannot start a process", errno);
+	if (child > 0)
+		follow(child);
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
+		fail_host(NULL, "cannot bind its life to the caller's", errno);
+}
+
+// The folder becomes the only mount there is: nothing in it is a device, or runs.
+static void enter(const char *target)
+{
+	const unsigned long harmless = MS_NODEV | MS_NOSUID | MS_NOEXEC;
+
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 || mount(target, target, NULL, MS_BIND, NULL) != 0 ||
+	    mount(NULL, target, NULL, MS_REMOUNT | MS_BIND | harmless, NULL) != 0)
+		fail_host(target, "cannot mount it", errno);
+	if (chdir(target) != 0)
+		fail_host(target, "cannot enter it", errno);
+	// A host that runs from its initial file system cannot pivot.
+	if (syscall(SYS_pivot_root, ".", ".") == 0) {
+		if (umount2(".", MNT_DETACH) != 0)
+			fail_host(target, "cannot leave the host's root", errno);
+	} else if (errno != EINVAL || chroot(".") != 0) {
 		fail_host(target, "cannot change the root folder to it", errno);
+	}
 	if (chdir("/") != 0)
 		fail_host(target, "cannot enter it", errno);
+}
+
+void confine(const char *target, bool devices)
+{
+	// Whatever the caller may have left open.
+	syscall(SYS_close_range, 3u, ~0u, 0u);
+	load_charsets();
+	umask(022);
+	leave_host();
+	enter(target);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		fail_host(NULL, "cannot give up new privileges", errno);
 	drop_capabilities();
+	set_limits();
+	if (filter_unpacking(devices) != 0)
+		fail_host(NULL, "cannot install the filter of system calls", errno);
 }

@@ -9,9 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-// Larger than any file system of ours can hold; a sparse file may say so without having the content.
-#define MAX_FILE_BYTES ((int64_t)1 << 44)
-
 struct xattr_copy {
 	char *name;
 	void *value;
@@ -42,8 +39,12 @@ static void filter_xattrs(struct archive_entry *entry)
 			continue;
 		}
 		struct xattr_copy *copy = malloc(sizeof *copy);
-		*copy = (struct xattr_copy){strdup(name), malloc(size + 1), size, kept};
-		memcpy(copy->value, value, size);
+		char *copied_name = strdup(name);
+		void *copied = malloc(size + 1);
+		if (copy == NULL || copied_name == NULL || copied == NULL)
+			fail_host(archive_entry_pathname(entry), "cannot keep its attributes", ENOMEM);
+		*copy = (struct xattr_copy){copied_name, copied, size, kept};
+		memcpy(copied, value, size);
 		kept = copy;
 	}
 	if (dropped)

@@ -101,7 +101,7 @@ int main(int argc, char **argv)
 	struct options options = parse_options(argc, argv);
 	struct unpacker u = {.limits = options.limits, .plain = options.plain};
 
-	confine(options.target);
+	confine(options.target, options.plain);
 	int root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct archive *in = open_input();
 	u.disk = archive_write_disk_new();

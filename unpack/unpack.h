@@ -20,6 +20,9 @@ enum {
 	EXIT_NO_SPACE = 4, // the disk or quota is full
 };
 
+// Larger than any file system of ours can hold; a sparse file may say so without having the content.
+#define MAX_FILE_BYTES ((int64_t)1 << 44)
+
 struct limits {
 	uint64_t max_bytes;
 	uint64_t max_entries;
@@ -49,8 +52,13 @@ _Noreturn void fail_host(const char *entry, const char *doing, int error);
 void clean_name(const struct unpacker *u, const char *raw, const char *what, char *out);
 
 // confine.c
-// Makes `target` the root and gives up every privilege that unpacking does not need.
-void confine(const char *target);
+// Makes `target` the root, in namespaces of its own, and gives up every privilege and system call that unpacking does not
+// need. `devices`: whether the archive may hold some.
+void confine(const char *target, bool devices);
+
+// filter.c
+// 0, or -1 with errno.
+int filter_unpacking(bool devices);
 
 // whiteout.c
 // Handles the entry if its name is a whiteout's; false when it is an ordinary entry.
