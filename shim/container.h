@@ -28,6 +28,8 @@ struct container {
     const char *layer_image;
     /* Nothing in the writable layer need survive: skip all syncing. */
     int ephemeral;
+    /* Its first process is our init. */
+    int init;
     /* The container has a network of its own. */
     int network;
 };

@@ -16,6 +16,7 @@
 #include "pressure.h"
 #include "probe.h"
 #include "supervisor.h"
+#include "vm-process.h"
 
 struct options options = {.log = 1, .log_max_files = 1};
 
@@ -101,6 +102,8 @@ int main(int argc, char **argv)
     if (parse(backend, argc, argv) < 0) return 64;
     if (chdir(options.dir) < 0) return dprintf(2, "%s: %s\n", options.dir, strerror(errno)), 66;
     int first = fcntl(3, F_GETFD) < 0 ? -1 : 3;
+    /* The connection stays, and nothing else of whoever started the daemon. */
+    process_close_from(4);
     if (lock_take(".") < 0) return refuse(first);
     detach();
     return supervise(backend, first);

@@ -20,6 +20,7 @@ const START_LIMIT_MS = 60_000;
 /** For a daemon that someone else is just starting; one that listens elsewhere will never come here. */
 const OTHERS_LIMIT_MS = 15_000;
 const LOG_LINES_SHOWN = 15;
+const DAEMON_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 interface DaemonCommand {
   readonly file: string;
@@ -43,7 +44,7 @@ export async function startDaemon(
   const logFrom = existsSync(logPath) ? statSync(logPath).size : 0;
   using arrivals = watchFor(socketPath);
   const logFd = openSync(logPath, 'a', 0o640);
-  const env = { ...command.env, BERTH_ON_DEMAND: '1' };
+  const env = { ...daemonEnvironment(command.env), BERTH_ON_DEMAND: '1' };
   const { exit } = await config.platform
     .startDetached({ ...command, env, logFd })
     .finally(() => closeSync(logFd));
@@ -168,6 +169,12 @@ function daemonCommand(config: ConnectConfig): DaemonCommand {
   const passed = Object.entries(env).filter((pair): pair is [string, string] => pair[1] !== undefined);
   const host = config.host === undefined ? {} : { BERTH_HOST: config.host };
   return { file: node, args: [daemon], env: { ...Object.fromEntries(passed), ...host } };
+}
+
+/** What makes the daemon's workloads is no business of whoever happened to start it. */
+function daemonEnvironment(env: Readonly<Record<string, string>>): Record<string, string> {
+  const own = Object.entries(env).filter(([name]) => name.startsWith('BERTH_'));
+  return { PATH: DAEMON_PATH, LANG: 'C.UTF-8', ...Object.fromEntries(own) };
 }
 
 function firstThatExists(paths: readonly string[]): string | undefined {

@@ -10,6 +10,7 @@ export * from './cgroup-limits.ts';
 export * from './cgroup-place.ts';
 export * from './cgroup-stats.ts';
 export * from './cgroup-write.ts';
+export * from './descriptors.ts';
 export * from './files.ts';
 export * from './image-file.ts';
 export * from './lock.ts';

@@ -9,7 +9,7 @@ import { BerthError } from '../core/index.ts';
 
 const GROUP = 'berth';
 /** The first descriptor that systemd passes. */
-const SYSTEMD_FD = 3;
+export const SYSTEMD_FD = 3;
 
 export type Host =
   | { readonly kind: 'unix'; readonly path: string }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { CliHost } from '../fixtures/cli.ts';
+import { CLI, CliHost, Running } from '../fixtures/cli.ts';
 
 let host: CliHost;
 
@@ -28,6 +28,36 @@ test('commands that come at once start one daemon between them', async () => {
   // Those that found the lock taken end by themselves, and one stays.
   await host.daemonsLeft(1);
   assert.equal((await host.run('ps')).code, 0);
+});
+
+test('a daemon started on demand takes nothing of its caller: no variables, no open files, no control group', async () => {
+  await host.killDaemons('SIGTERM');
+  const env = { ...host.env, SECRET_OF_CALLER: 'x', NODE_OPTIONS: '--no-warnings', LD_PRELOAD: '' };
+  const command = ['bash', '-c', 'exec 57</etc/hostname; exec "$@"', 'bash', ...CLI];
+  const berth = async (...args: string[]) => {
+    const { code, stdout, stderr } = await new Running([...command, ...args], env, host.root).done;
+    assert.equal(code, 0, stderr);
+    return stdout.trim();
+  };
+  await berth('image', 'create', 'busybox');
+  const id = await berth('run', '-d', '--init', '--name', 'child', 'busybox', 'sleep', '1000');
+  const [daemon] = (await host.daemonPids()).slice(-1);
+  const main = Number(await berth('inspect', '-f', '{{.State.Pid}}', id));
+  const shim = Number(/^PPid:\s+(\d+)$/m.exec(await readFile(`/proc/${main}/status`, 'utf8'))?.[1]);
+  for (const pid of [daemon, shim, main]) {
+    assert.doesNotMatch(
+      await readFile(`/proc/${pid}/environ`, 'utf8'),
+      /SECRET_OF_CALLER|NODE_OPTIONS|LD_PRELOAD|HOME=.*berth-cli/,
+    );
+    assert.ok(!(await readdir(`/proc/${pid}/fd`)).includes('57'), `${pid} has the caller's file`);
+  }
+  // What root in the container could change of its init is a copy of its own.
+  const [seen, own] = await Promise.all([
+    stat(`/proc/${main}/root/sbin/docker-init`),
+    stat(`/proc/${shim}/exe`),
+  ]);
+  assert.notDeepEqual([seen.dev, seen.ino], [own.dev, own.ino]);
+  await berth('rm', '-f', 'child');
 });
 
 test('a daemon that was killed is replaced by the next command', async () => {

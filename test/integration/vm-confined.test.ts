@@ -131,6 +131,7 @@ describe('what stands around a VM', { timeout: 300_000 }, () => {
     assert.equal(Number(other), Number(uid) + 1);
     await twin.kill(9);
     await twin.wait();
+    await twin.remove();
     assert.ok(!(await readdir('/run/berth/users')).includes(`${other}`));
   });
 

@@ -245,6 +245,6 @@ describe('faults of VMs', { timeout: 300_000 }, () => {
     const driver = createVmDriver({ ...vmPaths, kernelDir: empty, cacheDir: join(lab.root, 'other') });
     const probe = await driver.probe();
     assert.equal(probe.usable, false);
-    assert.match(probe.probes.find(({ name }) => name === 'guest kernel')?.remedy ?? '', /fetch-kernel/);
+    assert.match(probe.probes.find(({ name }) => name === 'guest kernel')?.remedy ?? '', /npm run setup/);
   });
 });

@@ -51,7 +51,7 @@ async function isAlive(pid: number): Promise<boolean> {
 
 /** Neither has an event that a process which is not the parent could wait for. */
 async function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 400; tries++) {
+  for (let tries = 0; tries < 1200; tries++) {
     if (await holds()) return;
     await delay(25);
   }

@@ -72,15 +72,15 @@ const FILES: Readonly<Record<string, string>> = {
   hosts: '/etc/hosts',
 };
 
-/** Where init appears; its name makes the shim's binary act as one. */
+/** Where init appears, a copy that the shim makes of itself; its name makes it act as one. */
 export const INIT_PATH = '/sbin/docker-init';
 
-function ownMounts(spec: InstanceSpec, shimPath: string): OciMount[] {
+function ownMounts(spec: InstanceSpec): OciMount[] {
   const access = spec.readonlyRoot ? 'rbind,rprivate,ro' : 'rbind,rprivate';
   const files = Object.entries(FILES).map(([name, target]) =>
     mount(target, 'bind', `${spec.dir}/run/${name}`, access),
   );
-  return spec.init ? [...files, mount(INIT_PATH, 'bind', shimPath, 'bind,ro')] : files;
+  return spec.init ? [...files, mount(INIT_PATH, 'bind', `${spec.dir}/run/init`, 'bind,ro')] : files;
 }
 
 const OPPOSITES: Readonly<Record<string, string>> = { exec: 'noexec', suid: 'nosuid', dev: 'nodev' };
@@ -139,10 +139,10 @@ function userMount(instance: InstanceSpec, spec: MountSpec): OciMount {
 const depth = (path: string) => path.split('/').filter((part) => part !== '').length;
 
 /** All mounts in the order they are to be made. The user's replace ours at, or below, the same place. */
-export function mountsOf(spec: InstanceSpec, shimPath: string): OciMount[] {
+export function mountsOf(spec: InstanceSpec): OciMount[] {
   const targets = new Set(spec.mounts.map((entry) => entry.target));
   const coversDev = targets.has('/dev');
-  const ours = [...kernelMounts(spec), ...ownMounts(spec, shimPath)].filter(
+  const ours = [...kernelMounts(spec), ...ownMounts(spec)].filter(
     (entry) => !targets.has(entry.destination) && !(coversDev && entry.destination.startsWith('/dev/')),
   );
   const theirs = [...spec.mounts]

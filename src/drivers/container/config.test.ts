@@ -71,7 +71,6 @@ function config(change: Partial<InstanceSpec> = {}, extra: object = {}) {
     identity: ROOT,
     devices: [],
     diskNumber: () => ({ major: 8, minor: 0 }),
-    shimPath: '/shim',
     ...extra,
   });
   return { text, json: JSON.parse(text) };
@@ -147,9 +146,7 @@ describe('mountsOf', () => {
       { ...bind, target: '/a' },
       { ...bind, target: '/etc/hosts' },
     ];
-    const made = mountsOf({ ...SPEC, mounts }, '/shim').map(
-      (entry) => `${entry.destination} ${entry.source}`,
-    );
+    const made = mountsOf({ ...SPEC, mounts }).map((entry) => `${entry.destination} ${entry.source}`);
     const prepared = ['/a /state/a/run/source.1', '/a/b /state/a/run/source.0'];
     assert.deepEqual(made.slice(-3), [...prepared, '/etc/hosts /state/a/run/source.2']);
     assert.ok(!made.includes('/etc/hosts /state/a/run/hosts'));
@@ -163,7 +160,7 @@ describe('mountsOf', () => {
       readonly: false,
       options: ['exec'],
     } as const;
-    assert.deepEqual(mountsOf({ ...SPEC, mounts: [tmpfs] }, '/shim').at(-1)?.options, [
+    assert.deepEqual(mountsOf({ ...SPEC, mounts: [tmpfs] }).at(-1)?.options, [
       'nosuid',
       'nodev',
       'exec',

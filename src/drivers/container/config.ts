@@ -50,7 +50,6 @@ export interface ConfigInput {
   readonly seccomp?: OciSeccomp;
   /** The filter compiled, base64: spares the runtime the work. */
   readonly seccompBpf?: string;
-  readonly shimPath: string;
   readonly size?: TerminalSize;
 }
 
@@ -224,7 +223,7 @@ export function ociConfig(input: ConfigInput): string {
     process: processConfig(spec, mainProcess(spec), identity, host, input.size),
     root: { path: `${spec.dir}/rootfs`, readonly: spec.readonlyRoot },
     hostname: spec.hostname,
-    mounts: mountsOf(spec, input.shimPath),
+    mounts: mountsOf(spec),
     annotations: annotations(input),
     linux: {
       namespaces: namespaces(spec),

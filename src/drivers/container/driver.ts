@@ -127,7 +127,6 @@ export class ContainerDriver implements Driver {
       identity: root,
       devices: devicesOf(spec),
       diskNumber,
-      shimPath: this.#options.shimPath,
       ...(seccomp === undefined ? {} : { seccomp }),
     });
   }

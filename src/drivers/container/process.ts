@@ -33,6 +33,7 @@ export function shimArguments({ spec, runtimePath, cgroups }: ShimCommand): stri
       : [`--oom-file=${join(memory, cgroups.version === 1 ? 'memory.oom_control' : 'memory.events')}`]),
     ...(hybrid ? [`--cover=${cgroups.unified}`] : []),
     ...(spec.network === 'private' ? ['--network'] : []),
+    ...(spec.init ? ['--init'] : []),
     ...sharedBinds(spec).map(({ source }) => `--shared=${source}`),
     ...(spec.writableBytes === undefined ? [] : [`--layer-image=${LAYER_IMAGE}`]),
     ...(spec.ephemeral ? ['--ephemeral'] : []),

@@ -190,7 +190,6 @@ export class ContainerSupervisor {
       identity: resolveUser(process.user, process.additionalGroups, files),
       devices: devicesOf(spec),
       diskNumber,
-      shimPath: this.#context.shimPath,
       ...(seccomp === undefined ? {} : { seccomp }),
       ...(seccompBpf === undefined ? {} : { seccompBpf }),
       ...(size === undefined ? {} : { size }),
