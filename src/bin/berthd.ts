@@ -6,14 +6,12 @@ import { createCompare } from '../compare/index.ts';
 import { createContainerDriver } from '../drivers/container/index.ts';
 import { createVmDriver } from '../drivers/vm/index.ts';
 import { ConfigStore, type Engine, openEngine } from '../engine/index.ts';
-import { closeInherited } from '../host/index.ts';
 import { openImageStore } from '../images/index.ts';
-import { runDaemon, SYSTEMD_FD } from '../server/index.ts';
+import { runDaemon } from '../server/index.ts';
 import { readSettings } from './settings.ts';
 import { VERSION } from './version.ts';
 
 const settings = readSettings(process.env, import.meta.dirname);
-closeInherited(settings.host === 'fd://' ? [SYSTEMD_FD] : []);
 const { root, kernelDir } = settings;
 const program = (name: string) => join(settings.libexec, name);
 const [shimPath, unpackPath] = [program('berth-shim'), program('berth-unpack')];

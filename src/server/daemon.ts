@@ -2,9 +2,9 @@
 
 import { join } from 'node:path';
 import { BerthError, errorMessage, isBerthError } from '../core/index.ts';
-import { lockFile, openStateRoot, run } from '../host/index.ts';
+import { closeInherited, lockFile, openStateRoot, run } from '../host/index.ts';
 import { createServer } from './create.ts';
-import { listen, parseHost } from './listen.ts';
+import { listen, parseHost, SYSTEMD_FD } from './listen.ts';
 import type { Services } from './routes/index.ts';
 
 export interface DaemonOptions {
@@ -22,6 +22,7 @@ type Open = (log: Log) => Promise<Pick<Services, 'engine' | 'images' | 'compare'
 
 /** Runs a daemon to its end and resolves to the exit status of the process. Says on stderr why it could not. */
 export async function runDaemon(options: DaemonOptions, open: Open): Promise<number> {
+  closeInherited(options.host === 'fd://' ? [SYSTEMD_FD] : []);
   // Children that may outlive us do not keep the process alive: until the server listens, this does.
   const alive = setInterval(() => {}, NEVER_MS);
   try {

@@ -6,5 +6,5 @@
 
 export { createServer, type ServerOptions } from './create.ts';
 export { type DaemonOptions, runDaemon } from './daemon.ts';
-export { type Host, type Listening, listen, parseHost, SYSTEMD_FD } from './listen.ts';
+export { type Host, type Listening, listen, parseHost } from './listen.ts';
 export type { Services } from './routes/index.ts';

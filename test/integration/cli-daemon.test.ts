@@ -53,7 +53,7 @@ test('a daemon started on demand takes nothing of its caller: no variables, no o
   }
   // What root in the container could change of its init is a copy of its own.
   const [seen, own] = await Promise.all([
-    stat(`/proc/${main}/root/sbin/docker-init`),
+    stat(join(`/proc/${main}`, 'root', 'sbin/docker-init')),
     stat(`/proc/${shim}/exe`),
   ]);
   assert.notDeepEqual([seen.dev, seen.ino], [own.dev, own.ino]);
