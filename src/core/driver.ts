@@ -32,8 +32,16 @@ export interface Driver {
   readonly openCheckpoint?: (dir: string) => Promise<Origin>;
   /** Counters, as they are now. Absent: it keeps nothing ready. */
   readonly figures?: () => DriverFigures;
-  /** Takes over what an earlier daemon made from this spec, whatever state it is in by now. */
-  adopt(spec: InstanceSpec): Promise<Instance>;
+  /**
+   * Takes over what an earlier daemon made from this spec, whatever state it is in by now. Takes as long as its supervisor
+   * takes to answer, which may be for ever, or until `end` or the signal.
+   */
+  adopt(spec: InstanceSpec, signal?: AbortSignal): Promise<Instance>;
+  /**
+   * Ends the supervisor and every process of the instance of this spec without asking them, as the last resort where they
+   * do not answer; `status` is what is told of a run that had no end yet. Who waits for that end hears of it.
+   */
+  end(spec: InstanceSpec, status?: ExitStatus): Promise<void>;
   /** Ends what it keeps for later starts and resolves when that is gone; instances live on. Nothing is called afterwards. */
   readonly close?: () => Promise<void>;
 }

@@ -1,88 +1,104 @@
-// At the start of the daemon: take over what lives, finish or undo what was half done, start what wants to run.
+// At the start of the daemon: what is there is read and reserved first, then taken over beside the work of the daemon, as
+// a supervisor may take any time to answer: take over what lives, finish or undo what was half done, start what wants to run.
 
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BerthError, errorMessage, type Instance } from '../core/index.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { errorMessage, type Instance } from '../core/index.ts';
+import { livingShim } from '../guest/index.ts';
+import { Semaphore, settlesWithin } from '../host/index.ts';
 import { settleLimits } from './changes.ts';
 import { endInstance } from './checkpoints/copies.ts';
-import type { EngineContext } from './context.ts';
-import { restoreNetworks } from './networks/membership.ts';
+import { driverOf, type EngineContext } from './context.ts';
+import { leaveNetworks, plugMissing, restoreNetworks } from './networks/membership.ts';
 import { readRecord, type WorkloadRecord } from './records.ts';
 import { removeVolumes, removeWorkload } from './removal.ts';
 import { shouldResume } from './restart-policy.ts';
 import { follow, launch } from './runs.ts';
 import { Workload } from './workload.ts';
 
-const MAX_ADOPTING = 8;
+const MAX_READING = 32;
 const MAX_STARTING = 4;
+/** Where every supervisor answers, the first request finds all workloads as they are. */
+const HEAD_START_MS = 1_000;
+/** Requests wait this long for a workload that is being taken over. */
+const REQUEST_PATIENCE_MS = 10_000;
+/** What is half done is not asked for longer than that. */
+const HALF_DONE_LIMIT_MS = 5_000;
+const FIRST_RETRY_MS = 500;
+const LAST_RETRY_MS = 60_000;
 
-/** Resolves when every workload is taken over; the starts and removals that follow from that go on beside. */
-export async function adoptAll(ctx: EngineContext): Promise<void> {
-  const found: Workload[] = [];
-  await eachBounded(await readdir(ctx.workloadsDir), MAX_ADOPTING, async (id) => {
-    const workload = await adoptFolder(ctx, id);
-    if (workload !== undefined) found.push(workload);
-  });
-  found.sort((a, b) => (a.record.createdAt < b.record.createdAt ? -1 : 1));
-  await restoreNetworks(ctx, found);
-  for (const workload of found) enlist(ctx, workload);
-  const wanting = found.filter(wantsToRun);
-  if (wanting.length === 0) return;
-  ctx.background('starting what was running', () =>
-    eachBounded(wanting, MAX_STARTING, (workload) => resume(ctx, workload)),
-  );
+/** What was being made or removed when the last daemon died. */
+interface HalfDone {
+  readonly record: WorkloadRecord;
+  readonly volumes: boolean;
 }
 
-/** The workload of the folder; undefined when there is none to keep. */
-async function adoptFolder(ctx: EngineContext, id: string): Promise<Workload | undefined> {
+/** What there is, with a word on whether a supervisor lives that may run it. */
+export interface Found {
+  readonly workload: Workload;
+  readonly lives: boolean;
+}
+
+/**
+ * Resolves when names, addresses and ports of all workloads are reserved and their networks are in force. Taking them
+ * over, and the starts and removals that follow from it, go on beside.
+ */
+export async function adoptAll(ctx: EngineContext): Promise<void> {
+  const found: Found[] = [];
+  const halves: HalfDone[] = [];
+  await eachBounded(await readdir(ctx.workloadsDir), MAX_READING, (id) => read(ctx, id, found, halves));
+  found.sort((a, b) => (a.workload.record.createdAt < b.workload.record.createdAt ? -1 : 1));
+  for (const { workload } of found) enlist(ctx, workload);
+  for (const { record } of halves)
+    for (const endpoint of record.endpoints) ctx.networking.addresses.claim(endpoint, record.id);
+  await restoreNetworks(ctx, found);
+  for (const half of halves) ctx.background(`container ${half.record.name}`, () => undo(ctx, half));
+  const starts = new Semaphore(MAX_STARTING);
+  for (const entry of found)
+    ctx.background(`container ${entry.workload.name}`, () => takeOver(ctx, entry, starts));
+  await settlesWithin(Promise.all(found.map(({ workload }) => workload.adopted)), HEAD_START_MS);
+}
+
+/** The workload meant; one that is being taken over is waited for, as long as a client can be asked to. */
+export async function reach(ctx: EngineContext, reference: string): Promise<Workload> {
+  const workload = ctx.registry.find(reference);
+  if (workload.adopting) await settlesWithin(workload.adopted, REQUEST_PATIENCE_MS);
+  return workload;
+}
+
+async function read(ctx: EngineContext, id: string, workloads: Found[], halves: HalfDone[]): Promise<void> {
   const dir = join(ctx.workloadsDir, id);
   try {
     const found = await readRecord(dir, id);
     switch (found.kind) {
       case 'damaged':
-        ctx.log(`container ${id}: its record cannot be read, it is left as it is: ${found.reason}`);
-        return undefined;
+        return ctx.log(`container ${id}: its record cannot be read, it is left as it is: ${found.reason}`);
       case 'empty':
-        await ctx.trash.discard(dir);
-        return undefined;
+        return await discardEmpty(ctx, dir);
       case 'creating':
       case 'removing':
-        await undo(ctx, found.record, found.kind === 'creating');
-        return undefined;
+        halves.push({ record: found.record, volumes: found.kind === 'creating' });
+        return;
       case 'record':
-        return await adopt(ctx, found.record);
+        if (found.lost !== undefined)
+          ctx.log(`container ${found.record.name}: its record is lost, a copy is used: ${found.lost}`);
+        workloads.push({
+          workload: new Workload(found.record, undefined),
+          lives: (await livingShim(dir)) !== undefined,
+        });
     }
   } catch (error) {
     ctx.log(`container ${id}: ${dir} is left for the next start: ${errorMessage(error)}`);
-    return undefined;
   }
 }
 
-async function undo(ctx: EngineContext, record: WorkloadRecord, volumes: boolean): Promise<void> {
-  const instance = await adoptInstance(ctx, record);
-  await endInstance(instance);
-  await ctx.trash.discard(record.instance.dir);
-  if (volumes) await removeVolumes(ctx, record.anonymousVolumes);
-}
-
-async function adopt(ctx: EngineContext, record: WorkloadRecord): Promise<Workload> {
-  try {
-    const instance = await adoptInstance(ctx, record);
-    const workload = new Workload(record, instance);
-    workload.observe(await instance.state());
-    return workload;
-  } catch (error) {
-    const workload = new Workload(record, undefined);
-    workload.observe({ state: 'unknown', reason: errorMessage(error) });
-    ctx.log(`container ${record.name} could not be taken over: ${errorMessage(error)}`);
-    return workload;
-  }
-}
-
-async function adoptInstance(ctx: EngineContext, record: WorkloadRecord): Promise<Instance> {
-  const driver = ctx.drivers.get(record.spec.isolation);
-  if (driver !== undefined) return await driver.adopt(record.instance);
-  throw new BerthError('unsupported', `this daemon has no driver for isolation ${record.spec.isolation}`);
+/** Nothing says what ran there, and what still does is not to go on where nobody can find it. */
+async function discardEmpty(ctx: EngineContext, dir: string): Promise<void> {
+  const pid = await livingShim(dir);
+  if (pid === undefined) await ctx.trash.discard(dir);
+  else
+    ctx.log(`${dir} has no record, but process ${pid} supervises what runs in it: kill it to be rid of both`);
 }
 
 function enlist(ctx: EngineContext, workload: Workload): void {
@@ -92,19 +108,78 @@ function enlist(ctx: EngineContext, workload: Workload): void {
   }
   ctx.registry.reserveName(workload.name, workload.id);
   ctx.registry.add(workload);
+  for (const endpoint of workload.record.endpoints) ctx.networking.addresses.claim(endpoint, workload.id);
+  workload.observe({
+    state: 'unknown',
+    reason: 'it is being taken over: its supervisor has not answered yet',
+  });
+}
+
+async function undo(ctx: EngineContext, { record, volumes }: HalfDone): Promise<void> {
+  const driver = driverOf(ctx, record);
+  const adopting = driver.adopt(record.instance, ctx.closing);
+  if (!(await settlesWithin(adopting, HALF_DONE_LIMIT_MS))) await driver.end(record.instance);
+  await endInstance(await adopting);
+  await ctx.trash.discard(record.instance.dir);
+  ctx.networking.release(record.endpoints);
+  if (volumes) await removeVolumes(ctx, record.anonymousVolumes);
+}
+
+/** Takes the workload over, whenever its supervisor answers; what fails is tried again, ever more rarely. */
+async function takeOver(ctx: EngineContext, { workload, lives }: Found, starts: Semaphore): Promise<void> {
+  const tried = Promise.withResolvers<void>();
+  workload.adopting = true;
+  workload.adopted = tried.promise;
+  for (let waitMs = FIRST_RETRY_MS; ; waitMs = Math.min(2 * waitMs, LAST_RETRY_MS)) {
+    try {
+      const instance = await driverOf(ctx, workload.record).adopt(workload.record.instance, ctx.closing);
+      // Whoever had no patience may have ended it and taken over what was left.
+      if (workload.instance === undefined) await taken(ctx, workload, instance, lives);
+      break;
+    } catch (error) {
+      if (ctx.closing.aborted || !ctx.registry.has(workload.id)) break;
+      const reason = errorMessage(error);
+      if (workload.stateReason !== reason)
+        ctx.log(`container ${workload.name} could not be taken over, it will be tried again: ${reason}`);
+      workload.stateReason = reason;
+      tried.resolve();
+      await delay(waitMs, undefined, { ref: false, signal: ctx.closing }).catch(() => {});
+    }
+  }
+  workload.adopting = false;
+  tried.resolve();
+  if (wantsToRun(workload)) await starts.run(() => resume(ctx, workload));
+}
+
+async function taken(
+  ctx: EngineContext,
+  workload: Workload,
+  instance: Instance,
+  lives: boolean,
+): Promise<void> {
+  const status = await instance.state();
+  workload.instance = instance;
+  workload.observe(status);
   if (workload.record.changing !== undefined)
     ctx.background(`limits of container ${workload.name}`, () => settleLimits(ctx, workload));
-  if (workload.running) follow(ctx, workload);
-  else if (workload.state === 'exited' && workload.record.spec.autoRemove)
+  if (workload.running) {
+    follow(ctx, workload);
+    ctx.background(`networks of container ${workload.name}`, () => plugMissing(ctx, workload));
+    return;
+  }
+  // It ended while its networks were restored for it.
+  if (lives) leaveNetworks(ctx, workload);
+  if (workload.state === 'exited' && workload.record.spec.autoRemove && !workload.removing)
     ctx.background(`removal of container ${workload.name}`, () =>
       removeWorkload(ctx, workload, { force: false, volumes: true }),
     );
 }
 
-function wantsToRun({ state, record, lastExit }: Workload): boolean {
+function wantsToRun({ state, record, lastExit, removing }: Workload): boolean {
   const { restartCount, manuallyStopped } = record;
   return (
     state === 'exited' &&
+    !removing &&
     shouldResume(record.spec.restart, { exitCode: lastExit.code, restartCount, manuallyStopped })
   );
 }
@@ -127,9 +202,6 @@ async function eachBounded<T>(
   limit: number,
   work: (item: T) => Promise<void>,
 ): Promise<void> {
-  const queue = items.values();
-  const worker = async () => {
-    for (const item of queue) await work(item);
-  };
-  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
+  const turns = new Semaphore(limit);
+  await Promise.all(items.map((item) => turns.run(() => work(item))));
 }

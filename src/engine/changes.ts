@@ -21,6 +21,10 @@ import type { Workload } from './workload.ts';
 export async function renameWorkload(ctx: EngineContext, workload: Workload, wanted: string): Promise<void> {
   if (wanted === '') throw new BerthError('invalid-argument', 'Neither old nor new names may be empty');
   const name = parseName(wanted);
+  await workload.lock.run(() => rename(ctx, workload, name));
+}
+
+async function rename(ctx: EngineContext, workload: Workload, name: string): Promise<void> {
   const oldName = workload.name;
   if (name === oldName)
     throw new BerthError('invalid-argument', 'Renaming a container with the same name as its current name');
@@ -30,12 +34,12 @@ export async function renameWorkload(ctx: EngineContext, workload: Workload, wan
   try {
     await workload.update({ name });
   } catch (error) {
-    ctx.registry.releaseName(name);
+    ctx.registry.releaseName(name, workload.id);
     // The old name is what the file still says.
     void workload.update({ name: oldName }).catch(() => {});
     throw error;
   }
-  ctx.registry.releaseName(oldName);
+  ctx.registry.releaseName(oldName, workload.id);
   ctx.networking.renamed(memberOf(workload));
   ctx.events.publish(workload.event('rename', { oldName: `/${oldName}` }));
 }

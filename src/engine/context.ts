@@ -1,11 +1,12 @@
 // What the parts of the engine share.
 
-import type { Config, Driver, ImageStore, Isolation } from '../core/index.ts';
+import { BerthError, type Config, type Driver, type ImageStore, type Isolation } from '../core/index.ts';
 import type { WorkloadGroup } from '../host/index.ts';
 import type { Networking } from '../network/index.ts';
 import type { VolumeStore } from '../volumes/index.ts';
 import type { EventLog } from './events.ts';
 import type { StartCounter } from './figures/starts.ts';
+import type { WorkloadRecord } from './records.ts';
 import type { Registry } from './registry.ts';
 import type { Trash } from './trash.ts';
 
@@ -28,4 +29,14 @@ export interface EngineContext {
   readonly log: (line: string) => void;
   /** Does `work` beside everything else; `close` waits for it, a failure is logged with `what` before it. */
   background(what: string, work: () => Promise<void>): void;
+}
+
+/** The driver of a workload. Fails with `unsupported` when this daemon has none for its isolation. */
+export function driverOf(ctx: EngineContext, { name, spec }: Pick<WorkloadRecord, 'name' | 'spec'>): Driver {
+  const driver = ctx.drivers.get(spec.isolation);
+  if (driver !== undefined) return driver;
+  throw new BerthError(
+    'unsupported',
+    `container ${name}: this daemon has no driver for isolation ${spec.isolation}`,
+  );
 }

@@ -4,7 +4,6 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import {
   BerthError,
-  type Driver,
   errorMessage,
   type Image,
   type InstanceSpec,
@@ -12,7 +11,7 @@ import {
   type WorkloadSpec,
 } from '../core/index.ts';
 import { cgroupHost } from '../host/index.ts';
-import type { EngineContext } from './context.ts';
+import { driverOf, type EngineContext } from './context.ts';
 import { attachmentsOf, resolveMode } from './networks/attachments.ts';
 import { beginRecord, commitRecord, type WorkloadRecord } from './records.ts';
 import { removeVolumes, volumeEvent } from './removal.ts';
@@ -43,12 +42,12 @@ export async function createWorkload(
   const spec = { ...wanted, networkMode: resolveMode(ctx, wanted.networkMode) };
   const limits = limitWarnings(spec.isolation, spec.resources, cgroupHost().version);
   const warnings = [...checkSpec(spec), ...limits];
-  const driver = requireDriver(ctx, spec);
+  const driver = driverOf(ctx, { name: wantedName ?? spec.image, spec });
   const id = newId(ctx);
   await using undo = new AsyncDisposableStack();
   const name = wantedName ? parseName(wantedName) : randomName((taken) => ctx.registry.isTaken(taken));
   ctx.registry.reserveName(name, id);
-  undo.defer(() => ctx.registry.releaseName(name));
+  undo.defer(() => ctx.registry.releaseName(name, id));
   const image = await findImage(ctx, spec.image);
   const volumes = spec.mounts.flatMap((mount) => (mount.type === 'volume' && mount.name ? [mount.name] : []));
   using _reserved = ctx.registry.reserve(id, { name, imageId: image.id, volumes });
@@ -67,7 +66,7 @@ export async function createWorkload(
   undo.defer(() => quietly(ctx, `folder ${dir}`, () => ctx.trash.discard(dir)));
   const instance = await driver.create(record.instance, ctx.closing);
   undo.defer(() => quietly(ctx, `instance ${id}`, () => instance.remove()));
-  commitRecord(dir);
+  commitRecord(record);
   undo.move();
   const workload = new Workload(record, instance);
   ctx.registry.add(workload);
@@ -86,12 +85,6 @@ export function newId(ctx: EngineContext): string {
     const id = randomBytes(32).toString('hex');
     if (!/^\d+$/.test(id.slice(0, 12)) && !ctx.registry.has(id)) return id;
   }
-}
-
-function requireDriver(ctx: EngineContext, spec: WorkloadSpec): Driver {
-  const driver = ctx.drivers.get(spec.isolation);
-  if (driver !== undefined) return driver;
-  throw new BerthError('unsupported', `this daemon has no driver for isolation ${spec.isolation}`);
 }
 
 async function findImage(ctx: EngineContext, reference: string): Promise<Image> {

@@ -11,6 +11,7 @@ import {
   type ProcessSpec,
   type TerminalSize,
 } from '../core/index.ts';
+import { reach } from './adoption.ts';
 import type { ExecSpec, Execs, ExecView } from './api.ts';
 import type { EngineContext } from './context.ts';
 import { conflict, requireRunning } from './lifecycle.ts';
@@ -19,6 +20,8 @@ import type { Workload } from './workload.ts';
 
 /** Ended execs that a workload keeps; the oldest are forgotten first. */
 const KEPT_ENDED = 128;
+/** Execs that nobody started, of all workloads; the oldest are forgotten first. */
+const KEPT_CREATED = 2048;
 /** Docker's exit status of an exec that could not be run for a reason that says nothing of the command. */
 const NOT_EXECUTED = 126;
 
@@ -39,12 +42,15 @@ export class ExecTable implements Execs {
   /** Ended ones of each workload that had any exec, oldest first. */
   readonly #endedIds = new Map<Workload, string[]>();
 
+  /** In the order of their creation. */
+  readonly #created = new Set<string>();
+
   constructor(ctx: EngineContext) {
     this.#ctx = ctx;
   }
 
   async create(reference: string, spec: ExecSpec): Promise<string> {
-    const workload = this.#ctx.registry.find(reference);
+    const workload = await reach(this.#ctx, reference);
     requireExecutable(workload);
     if (spec.args.length === 0) throw new BerthError('invalid-argument', 'No exec command specified');
     const id = randomBytes(32).toString('hex');
@@ -59,6 +65,9 @@ export class ExecTable implements Execs {
       size: undefined,
     });
     workload.execIds.add(id);
+    this.#created.add(id);
+    const [oldest] = this.#created;
+    if (this.#created.size > KEPT_CREATED && oldest !== undefined) this.#forget(oldest);
     this.#remember(workload);
     this.#publish(workload, `exec_create: ${spec.args.join(' ')}`, id);
     return id;
@@ -77,6 +86,7 @@ export class ExecTable implements Execs {
         `cannot execute in container ${workload.name}: isolation ${workload.record.spec.isolation} cannot run further processes`,
       );
     entry.state = 'starting';
+    this.#created.delete(id);
     this.#publish(workload, `exec_start: ${spec.args.join(' ')}`, id);
     try {
       entry.process = await exec.run(execProcess(workload, spec), size ?? entry.size);
@@ -114,11 +124,17 @@ export class ExecTable implements Execs {
     workload.removals.next().then(
       () => {
         this.#endedIds.delete(workload);
-        for (const [id, entry] of this.#execs) if (entry.workload === workload) this.#execs.delete(id);
+        for (const [id, entry] of this.#execs) if (entry.workload === workload) this.#forget(id);
       },
       // The engine closes: all is forgotten anyway.
       () => {},
     );
+  }
+
+  #forget(id: string): void {
+    this.#execs.get(id)?.workload.execIds.delete(id);
+    this.#created.delete(id);
+    this.#execs.delete(id);
   }
 
   #find(id: string): ExecEntry {

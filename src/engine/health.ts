@@ -1,6 +1,12 @@
 // Health checks: a command run inside at intervals, Docker's rules of what its exit codes mean.
 
-import { errorMessage, type HealthSpec, type HealthStatus, type ProcessSpec } from '../core/index.ts';
+import {
+  type ExecProcess,
+  errorMessage,
+  type HealthSpec,
+  type HealthStatus,
+  type ProcessSpec,
+} from '../core/index.ts';
 import { FRAME, FrameDecoder } from '../formats/frames.ts';
 import type { EngineContext } from './context.ts';
 import type { Workload } from './workload.ts';
@@ -81,29 +87,41 @@ export class HealthMonitor {
       this.#ctx.events.publish(this.#workload.event(`health_status: ${this.#status.status}`));
   }
 
+  #exceeded() {
+    const output = `Health check exceeded timeout (${this.#spec.timeoutMs / 1000}s)`;
+    return { exitCode: NO_EXIT, output };
+  }
+
   async #probe(): Promise<{ exitCode: number; output: string }> {
     const exec = this.#workload.instance?.exec;
     if (exec === undefined) return { exitCode: NO_EXIT, output: 'this isolation cannot run a health check' };
     const late = Promise.withResolvers<'late'>();
     const timer = setTimeout(() => late.resolve('late'), this.#spec.timeoutMs);
     try {
-      const process = await exec.run(healthProcess(this.#workload, this.#spec));
+      const running = exec.run(healthProcess(this.#workload, this.#spec));
+      const process = await Promise.race([running, late.promise]);
+      if (process === 'late') {
+        // It may yet begin.
+        running.then(abandon, () => {});
+        return this.#exceeded();
+      }
       process.input.end();
       const output = collect(process.output);
       const exit = await Promise.race([process.exit, late.promise]);
       if (exit !== 'late') return { exitCode: exit.code, output: await output };
-      await process.kill(9).catch(() => {});
-      process.close();
-      return {
-        exitCode: NO_EXIT,
-        output: `Health check exceeded timeout (${this.#spec.timeoutMs / 1000}s)`,
-      };
+      abandon(process);
+      return this.#exceeded();
     } catch (error) {
       return { exitCode: NO_EXIT, output: errorMessage(error) };
     } finally {
       clearTimeout(timer);
     }
   }
+}
+
+function abandon(process: ExecProcess): void {
+  process.kill(9).catch(() => {});
+  process.close();
 }
 
 function healthProcess(workload: Workload, spec: HealthSpec): ProcessSpec {

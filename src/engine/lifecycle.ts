@@ -1,8 +1,9 @@
 // Start, stop, kill, restart, pause, resume: Docker's rules of what may follow what, and its words.
 
 import { BerthError, isBerthError } from '../core/index.ts';
+import { settlesWithin } from '../host/index.ts';
 import type { EngineContext } from './context.ts';
-import { deliver, endWithin, KILL_LIMIT_MS } from './deliver.ts';
+import { aloneOrByForce, deliver, endByForce, endNow, isLost, KILL_LIMIT_MS, tryDeliver } from './deliver.ts';
 import { cancelRestart } from './removal.ts';
 import { parseSignal, SIGKILL } from './resolve/index.ts';
 import { launch } from './runs.ts';
@@ -40,36 +41,33 @@ export async function stopWorkload(
 ): Promise<boolean> {
   const signal = parseSignal(options.signal || workload.record.config.stopSignal);
   const grace = options.timeoutSeconds ?? workload.record.spec.stopTimeoutSeconds ?? DEFAULT_GRACE_SECONDS;
+  const graceMs = grace * 1000;
+  const lockLimitMs = graceMs < 0 ? graceMs : graceMs + KILL_LIMIT_MS;
   // The lock is held to send the signal only: while it waits, others may kill, pause or remove.
-  const begun = await workload.lock.run(async () => {
+  const begun = await aloneOrByForce(ctx, workload, lockLimitMs, async () => {
+    if (workload.state === 'unknown') return { isUnknown: true };
     if (!workload.active) return undefined;
     await markStopped(workload);
     cancelRestart(workload);
     if (!workload.running) return {};
-    const end = workload.exits.next();
-    end.catch(() => {});
-    await deliver(ctx, workload, signal);
-    return { end };
+    const [end, deadline] = [workload.exits.next(), Date.now() + graceMs];
+    await tryDeliver(ctx, workload, signal, graceMs);
+    return { end, deadline };
   });
   if (begun === undefined) return false;
-  if (begun.end !== undefined) await awaitEnd(ctx, workload, begun.end, grace * 1000);
+  if (begun.isUnknown) await stopUnknown(ctx, workload, graceMs);
+  if (begun.end !== undefined) {
+    const leftMs = graceMs < 0 ? graceMs : Math.max(0, begun.deadline - Date.now());
+    if (!(await settlesWithin(begun.end, leftMs))) await endNow(ctx, workload, begun.end);
+  }
   ctx.events.publish(workload.event('stop'));
   return true;
 }
 
-async function awaitEnd(
-  ctx: EngineContext,
-  workload: Workload,
-  end: ReturnType<Workload['exits']['next']>,
-  graceMs: number,
-): Promise<void> {
-  if (await endWithin(end, graceMs)) return;
-  await deliver(ctx, workload, SIGKILL);
-  if (await endWithin(end, KILL_LIMIT_MS)) return;
-  throw new BerthError(
-    'timeout',
-    `cannot stop container ${workload.name}: it did not end within ${KILL_LIMIT_MS / 1000} s of SIGKILL`,
-  );
+/** Of one that could not be taken over: whatever runs of it ends. */
+async function stopUnknown(ctx: EngineContext, workload: Workload, graceMs: number): Promise<void> {
+  if (await isLost(workload, graceMs)) await endByForce(ctx, workload);
+  else if (workload.running) await endNow(ctx, workload, workload.exits.next());
 }
 
 /** Written before anything is sent: a daemon that dies in between must not start again what was being stopped. */
@@ -84,6 +82,7 @@ export async function killWorkload(
   signalText: string | undefined,
 ): Promise<void> {
   const signal = parseSignal(signalText || 'KILL');
+  if (signal === SIGKILL && (await isLost(workload))) return await endByForce(ctx, workload);
   const ends = signal === SIGKILL || signal === parseSignal(workload.record.config.stopSignal);
   if (ends && workload.active) await markStopped(workload);
   if (ends && workload.restarting) {
@@ -94,7 +93,9 @@ export async function killWorkload(
     throw conflict(`Cannot kill container: ${workload.name}: Container ${workload.id} is not running`);
   if (!ends && workload.state === 'paused')
     throw conflict(`Container ${workload.id} is paused. Unpause the container before stopping or killing`);
-  await deliver(ctx, workload, signal);
+  // It has ended when this is answered, as everywhere else: it may be removed or started at once.
+  if (signal === SIGKILL) await endNow(ctx, workload, workload.exits.next());
+  else await deliver(ctx, workload, signal);
 }
 
 export async function restartWorkload(

@@ -2,6 +2,7 @@
 //   creating.json  being made; whoever finds it after a crash undoes it
 //   record.json    made; rewritten by rename, so that it is whole at any instant
 //   removing.json  being removed; whoever finds it after a crash finishes that
+//   record.copy.json  as it was made, or got its last name or endpoints: what stands in for a record that is gone or damaged
 // Nothing is flushed to the disk: the death of the daemon loses nothing, that of the host perhaps the last seconds.
 
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -48,6 +49,7 @@ export interface WorkloadRecord {
 export type Stage = 'creating' | 'record' | 'removing';
 const STAGES: readonly Stage[] = ['removing', 'record', 'creating'];
 
+const copyOf = (dir: string) => join(dir, 'record.copy.json');
 const file = (dir: string, stage: Stage) => join(dir, `${stage}.json`);
 
 /**
@@ -65,8 +67,19 @@ export function beginRecord(record: WorkloadRecord): void {
   }
 }
 
-export function commitRecord(dir: string): void {
+export function commitRecord(record: WorkloadRecord): void {
+  const { dir } = record.instance;
   renameSync(file(dir, 'creating'), file(dir, 'record'));
+  try {
+    writeFileSync(copyOf(dir), JSON.stringify(record), { mode: 0o600 });
+  } catch {
+    // The disk is full: the workload is made, and its record is whole.
+  }
+}
+
+/** Keeps name and endpoints of a workload for a time when its record is lost. */
+export async function keepCopy(record: WorkloadRecord): Promise<void> {
+  await writeAtomic(copyOf(record.instance.dir), JSON.stringify(record));
 }
 
 /** From here on the workload is gone for every later daemon, even if its removal fails and is tried again. */
@@ -96,21 +109,40 @@ function recordError(record: WorkloadRecord, error: unknown): BerthError {
 }
 
 export type Found =
-  | { readonly kind: Stage; readonly record: WorkloadRecord }
+  | { readonly kind: Stage; readonly record: WorkloadRecord; readonly lost?: string }
   /** Nothing was started from it, and nothing of the user's is in it. */
   | { readonly kind: 'empty' }
   /** A record that cannot be read, kept under another name with all that is beside it. */
   | { readonly kind: 'damaged'; readonly reason: string };
 
-/** What the folder of a workload tells. `dir` replaces the folder that the record names: the root may have moved. */
+/** What the folder of a workload tells; `lost` says why its copy stands in for the record, which is written anew. */
 export async function readRecord(dir: string, id: string): Promise<Found> {
+  const found = await readStages(dir, id);
+  if (found.kind !== 'empty' && found.kind !== 'damaged') return found;
+  const copy = await readIfExists(copyOf(dir));
+  try {
+    if (copy === undefined) return found;
+    const record = { kind: 'record' as const, record: inFolder(parseRecord(copy, id), dir) };
+    await saveRecord(record.record);
+    return { ...record, lost: found.kind === 'damaged' ? found.reason : 'it is gone' };
+  } catch {
+    // That is damaged as well.
+    return found;
+  }
+}
+
+/** The root may have moved. */
+function inFolder(record: WorkloadRecord, dir: string): WorkloadRecord {
+  return { ...record, instance: { ...record.instance, dir } };
+}
+
+async function readStages(dir: string, id: string): Promise<Found> {
   for (const kind of STAGES) {
     const path = file(dir, kind);
     const text = await readIfExists(path);
     if (text === undefined) continue;
     try {
-      const record = parseRecord(text, id);
-      return { kind, record: { ...record, instance: { ...record.instance, dir } } };
+      return { kind, record: inFolder(parseRecord(text, id), dir) };
     } catch (error) {
       // A torn first record is one that its daemon died writing, before anything was made from it.
       if (kind === 'creating') return { kind: 'empty' };
@@ -124,7 +156,11 @@ export async function readRecord(dir: string, id: string): Promise<Found> {
 }
 
 function parseRecord(text: string, id: string): WorkloadRecord {
-  const value: unknown = JSON.parse(text);
+  return checkRecord(JSON.parse(text), id);
+}
+
+/** The parsed text of a record, in the shape of this version. Fails with a reason. */
+export function checkRecord(value: unknown, id: string): WorkloadRecord {
   if (typeof value !== 'object' || value === null) throw new RangeError('not an object');
   const record = value as Partial<WorkloadRecord>;
   if (record.version !== 1) throw new RangeError(`version ${String(record.version)} is not known`);

@@ -31,8 +31,9 @@ export class Registry {
     this.#names.set(name, id);
   }
 
-  releaseName(name: string): void {
-    this.#names.delete(name);
+  /** It stays taken when it is another's by now. */
+  releaseName(name: string, id: string): void {
+    if (this.#names.get(name) === id) this.#names.delete(name);
   }
 
   /** Keeps what a workload that is being made will use from being removed, until it is there or the hold disposed. */
@@ -47,7 +48,7 @@ export class Registry {
 
   delete(workload: Workload): void {
     this.#byId.delete(workload.id);
-    if (this.#names.get(workload.name) === workload.id) this.#names.delete(workload.name);
+    this.releaseName(workload.name, workload.id);
   }
 
   /** Oldest first. */

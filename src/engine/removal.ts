@@ -1,10 +1,10 @@
 // The end of a workload: kill if asked to, undo what the driver made, put the folder aside.
 
 import { BerthError, errorMessage, isBerthError } from '../core/index.ts';
-import type { EngineContext } from './context.ts';
-import { deliver, endWithin, KILL_LIMIT_MS } from './deliver.ts';
+import { within } from '../host/index.ts';
+import { driverOf, type EngineContext } from './context.ts';
+import { aloneOrByForce, endByForce, endNow, isLost } from './deliver.ts';
 import { condemnRecord } from './records.ts';
-import { SIGKILL } from './resolve/index.ts';
 import type { Workload } from './workload.ts';
 
 export interface RemoveOptions {
@@ -13,24 +13,52 @@ export interface RemoveOptions {
   readonly volumes: boolean;
 }
 
-/** Fails with `conflict` in Docker's words when it runs and is not to be forced, or is being removed already. */
+/** A removal has this long to wait for what somebody else does to the workload. */
+const PATIENCE_MS = 5_000;
+/** What is being removed already has this long to be gone. */
+const REMOVAL_LIMIT_MS = 60_000;
+
+/**
+ * Fails with `conflict` in Docker's words when it runs and is not to be forced, or is being removed already: one that is
+ * forced waits for that removal instead.
+ */
 export async function removeWorkload(
   ctx: EngineContext,
   workload: Workload,
   options: RemoveOptions,
 ): Promise<void> {
-  if (workload.removing)
-    throw new BerthError('conflict', `removal of container ${workload.name} is already in progress`);
+  if (workload.removing) {
+    if (!options.force || workload.removal === undefined)
+      throw new BerthError('conflict', `removal of container ${workload.name} is already in progress`);
+    const patience = { limitMs: REMOVAL_LIMIT_MS };
+    return await within(workload.removal, patience, `the removal of container ${workload.name}`);
+  }
   if (!options.force) refuseActive(workload);
-  workload.removing = true;
-  try {
-    if (options.force) await workload.lock.run(() => killForRemoval(ctx, workload));
+  await underRemoval(workload, async () => {
+    if (options.force) {
+      // No start is under way any more, and none will be.
+      await aloneOrByForce(ctx, workload, PATIENCE_MS, async () => cancelRestart(workload));
+      await killForRemoval(ctx, workload);
+    }
     await workload.lock.run(async () => {
       if (!options.force) refuseActive(workload);
       await discard(ctx, workload, options.volumes);
     });
+  });
+}
+
+/** Marks the workload as being removed for as long as `work` takes; for good when it succeeds. */
+export async function underRemoval(workload: Workload, work: () => Promise<void>): Promise<void> {
+  workload.removing = true;
+  const removal = work();
+  workload.removal = removal;
+  try {
+    await removal;
   } catch (error) {
     workload.removing = false;
+    workload.removal = undefined;
+    // What changed meanwhile was not written.
+    void workload.replace(workload.record).catch(() => {});
     throw error;
   }
 }
@@ -50,17 +78,9 @@ function refuseActive(workload: Workload): void {
 }
 
 async function killForRemoval(ctx: EngineContext, workload: Workload): Promise<void> {
-  cancelRestart(workload);
   // Nothing is known of it, but nothing of it may stay.
-  if (workload.state === 'unknown') await workload.instance?.kill(SIGKILL).catch(() => {});
-  if (!workload.running) return;
-  const end = workload.exits.next();
-  await deliver(ctx, workload, SIGKILL);
-  if (await endWithin(end, KILL_LIMIT_MS)) return;
-  throw new BerthError(
-    'timeout',
-    `cannot remove container ${workload.name}: it did not end within ${KILL_LIMIT_MS / 1000} s of SIGKILL`,
-  );
+  if (await isLost(workload)) await endByForce(ctx, workload);
+  if (workload.running) await endNow(ctx, workload, workload.exits.next());
 }
 
 /** No more automatic starts; who waits for the workload to stop is told. */
@@ -95,15 +115,9 @@ export async function discard(ctx: EngineContext, workload: Workload, volumes: b
 }
 
 /** A workload that could not be taken over at the start may be reachable by now. */
-async function readopt(ctx: EngineContext, workload: Workload) {
-  const { spec, instance } = workload.record;
-  const driver = ctx.drivers.get(spec.isolation);
-  if (driver === undefined)
-    throw new BerthError(
-      'unavailable',
-      `container ${workload.name} cannot be removed: this daemon has no driver for isolation ${spec.isolation}`,
-    );
-  return await driver.adopt(instance);
+async function readopt(ctx: EngineContext, { name, record }: Workload) {
+  const patience = { limitMs: PATIENCE_MS };
+  return await within(driverOf(ctx, record).adopt(record.instance), patience, `container ${name}`);
 }
 
 /** Removes what nobody else uses of these; the rest stays for the others. */

@@ -10,7 +10,7 @@ import {
 import type { EngineContext } from './context.ts';
 import { HealthMonitor } from './health.ts';
 import { enterNetworks, leaveNetworks } from './networks/membership.ts';
-import { discard, removeWorkload, volumeEvent } from './removal.ts';
+import { discard, removeWorkload, underRemoval, volumeEvent } from './removal.ts';
 import { nextDelayMs, shouldRestart } from './restart-policy.ts';
 import type { Run, Workload } from './workload.ts';
 
@@ -34,7 +34,9 @@ export async function launch(ctx: EngineContext, workload: Workload): Promise<vo
     await startFailed(ctx, workload, error);
     throw error;
   }
-  begun(ctx, workload, await instance.state());
+  // Whatever it says of itself, it runs and must be followed.
+  const status = await instance.state().catch((): InstanceStatus => ({ state: 'running' }));
+  begun(ctx, workload, status);
 }
 
 /** The main process runs: says so and awaits its end. */
@@ -92,12 +94,10 @@ async function startFailed(ctx: EngineContext, workload: Workload, error: unknow
   workload.exit = failure;
   workload.restarting = false;
   if (workload.record.spec.autoRemove && !workload.keepAtExit && !workload.removing) {
-    workload.removing = true;
     try {
-      await discard(ctx, workload, true);
+      await underRemoval(workload, () => discard(ctx, workload, true));
       return;
     } catch (cause) {
-      workload.removing = false;
       ctx.log(`container ${workload.name} could not be removed: ${errorMessage(cause)}`);
     }
   }

@@ -11,9 +11,9 @@ import {
   type TerminalSize,
   type WorkloadView,
 } from '../core/index.ts';
+import { Mutex } from '../host/mutex.ts';
 import type { HealthMonitor } from './health.ts';
-import { Mutex } from './mutex.ts';
-import { saveRecord, type WorkloadRecord } from './records.ts';
+import { keepCopy, saveRecord, type WorkloadRecord } from './records.ts';
 import { Waiters } from './waiters.ts';
 
 /** One run of the main process; a later run makes what is heard of an earlier one void. */
@@ -35,6 +35,11 @@ export class Workload {
   restartTimer: NodeJS.Timeout | undefined;
   restartDelayMs = 0;
   removing = false;
+  /** Resolves when the removal under way has ended well. */
+  removal: Promise<void> | undefined;
+  /** Resolves when it has been taken over from an earlier daemon, or that has failed once. */
+  adopted: Promise<void> = Promise.resolve();
+  adopting = false;
   /** A restart is under way: an end of the process does not remove the workload. */
   keepAtExit = false;
   run: Run | undefined;
@@ -99,10 +104,14 @@ export class Workload {
 
   /** As `update`, with a whole record. */
   replace(record: WorkloadRecord): Promise<void> {
+    const { name, endpoints } = this.#record;
+    const isRenamed = name !== record.name || endpoints !== record.endpoints;
     this.#record = record;
     const saving = this.#saving.then(async () => {
       // What waited behind another change has the newest record; one that is being removed must not come back.
-      if (!this.removing) await saveRecord(this.#record);
+      if (this.removing) return;
+      await saveRecord(this.#record);
+      if (isRenamed) await keepCopy(this.#record);
     });
     this.#saving = saving.catch(() => {});
     return saving;

@@ -22,6 +22,7 @@ import {
 } from '../core/index.ts';
 import type { EndpointCounters } from '../network/index.ts';
 import { allocatedBytes } from '../volumes/index.ts';
+import { reach } from './adoption.ts';
 import type { CommitRequest, LogEntry, LogOptions, Workloads, WorkloadUpdate } from './api.ts';
 import { renameWorkload, updateWorkload } from './changes.ts';
 import { commitWorkload } from './commit.ts';
@@ -33,7 +34,8 @@ import { type RemoveOptions, removeWorkload } from './removal.ts';
 import type { Workload } from './workload.ts';
 
 /** Files of the engine and the shim in a workload's folder; all else there is the driver's, and mostly the writable layer. */
-const OWN_FILES = /^((creating|record|removing)\.json|log\.json|shim\.|exit$|console\.log|config\.json)/;
+const OWN_FILES =
+  /^((creating|record|record\.copy|removing)\.json|log\.json|shim\.|exit$|console\.log|config\.json)/;
 
 export class WorkloadTable implements Workloads {
   readonly #ctx: EngineContext;
@@ -56,7 +58,7 @@ export class WorkloadTable implements Workloads {
   }
 
   async start(reference: string): Promise<boolean> {
-    return await lifecycle.startWorkload(this.#ctx, this.#find(reference));
+    return await lifecycle.startWorkload(this.#ctx, await this.#reach(reference));
   }
 
   async stop(reference: string, options: lifecycle.StopOptions = {}): Promise<boolean> {
@@ -64,7 +66,7 @@ export class WorkloadTable implements Workloads {
   }
 
   async restart(reference: string, options: lifecycle.StopOptions = {}): Promise<void> {
-    await lifecycle.restartWorkload(this.#ctx, this.#find(reference), options);
+    await lifecycle.restartWorkload(this.#ctx, await this.#reach(reference), options);
   }
 
   async kill(reference: string, signal?: string): Promise<void> {
@@ -72,19 +74,19 @@ export class WorkloadTable implements Workloads {
   }
 
   async pause(reference: string): Promise<void> {
-    await lifecycle.pauseWorkload(this.#ctx, this.#find(reference));
+    await lifecycle.pauseWorkload(this.#ctx, await this.#reach(reference));
   }
 
   async resume(reference: string): Promise<void> {
-    await lifecycle.resumeWorkload(this.#ctx, this.#find(reference));
+    await lifecycle.resumeWorkload(this.#ctx, await this.#reach(reference));
   }
 
   async rename(reference: string, name: string): Promise<void> {
-    await renameWorkload(this.#ctx, this.#find(reference), name);
+    await renameWorkload(this.#ctx, await this.#reach(reference), name);
   }
 
   async update(reference: string, change: WorkloadUpdate): Promise<{ readonly warnings: readonly string[] }> {
-    return await updateWorkload(this.#ctx, this.#find(reference), change);
+    return await updateWorkload(this.#ctx, await this.#reach(reference), change);
   }
 
   async remove(reference: string, options: RemoveOptions): Promise<void> {
@@ -98,6 +100,7 @@ export class WorkloadTable implements Workloads {
     signal?: AbortSignal,
   ): Promise<ExitStatus> {
     const workload = this.#find(reference);
+    if (workload.adopting) await this.#reach(reference);
     if (condition === 'next-exit') return await workload.exits.next(signal);
     if (condition === 'removed') return await workload.removals.next(signal);
     if (workload.active) return await workload.stops.next(signal);
@@ -109,7 +112,7 @@ export class WorkloadTable implements Workloads {
   }
 
   async attach(reference: string, options: AttachOptions): Promise<ProcessIo> {
-    const workload = this.#find(reference);
+    const workload = await this.#reach(reference);
     if (workload.state === 'paused')
       throw lifecycle.conflict(`Container ${workload.id} is paused, unpause the container before attach`);
     if (workload.restarting) lifecycle.requireRunning(workload);
@@ -119,7 +122,7 @@ export class WorkloadTable implements Workloads {
   }
 
   async resize(reference: string, size: TerminalSize): Promise<void> {
-    const workload = this.#find(reference);
+    const workload = await this.#reach(reference);
     // Asked for before there is a terminal: it is made with this size.
     if (workload.state === 'created') {
       workload.nextSize = size;
@@ -131,7 +134,7 @@ export class WorkloadTable implements Workloads {
   }
 
   async top(reference: string, psArgs: readonly string[]): Promise<ProcessTable> {
-    const workload = this.#find(reference);
+    const workload = await this.#reach(reference);
     lifecycle.requireRunning(workload);
     const table = await this.#capability(workload, 'processes', 'list processes')(psArgs);
     this.#publish(workload, 'top');
@@ -139,25 +142,25 @@ export class WorkloadTable implements Workloads {
   }
 
   async stats(reference: string): Promise<InstanceStats> {
-    const workload = this.#find(reference);
+    const workload = await this.#reach(reference);
     lifecycle.requireRunning(workload);
     return await this.#capability(workload, 'stats', 'measure')();
   }
 
   async networkFigures(reference: string): Promise<ReadonlyMap<string, NetworkFigures>> {
-    const { running, record } = this.#find(reference);
+    const { running, record } = await this.#reach(reference);
     if (!running || record.endpoints.length === 0) return new Map();
     return await this.#ctx.networking.figures(record.endpoints);
   }
 
   async networkCounters(reference: string): Promise<ReadonlyMap<string, EndpointCounters>> {
-    const { running, record } = this.#find(reference);
+    const { running, record } = await this.#reach(reference);
     if (!running || record.endpoints.length === 0) return new Map();
     return await this.#ctx.networking.counters(record.endpoints);
   }
 
   async logs(reference: string, options: LogOptions): Promise<AsyncIterable<LogEntry>> {
-    const workload = this.#find(reference);
+    const workload = await this.#reach(reference);
     const { spec, instance } = workload.record;
     if (spec.log.driver === 'none')
       throw new BerthError('unsupported', 'configured logging driver does not support reading');
@@ -188,11 +191,11 @@ export class WorkloadTable implements Workloads {
   }
 
   async changes(reference: string): Promise<readonly FileChange[]> {
-    return await this.#files(this.#find(reference)).changes();
+    return await this.#files(await this.#reach(reference)).changes();
   }
 
   async statPath(reference: string, path: string): Promise<FileStat> {
-    const workload = this.#find(reference);
+    const workload = await this.#reach(reference);
     return await named(workload, path, this.#files(workload).stat(path));
   }
 
@@ -200,7 +203,7 @@ export class WorkloadTable implements Workloads {
     reference: string,
     path: string,
   ): Promise<{ readonly stat: FileStat; readonly tar: Readable }> {
-    const workload = this.#find(reference);
+    const workload = await this.#reach(reference);
     const files = this.#files(workload);
     const stat = await named(workload, path, files.stat(path));
     const tar = await files.read(path);
@@ -209,20 +212,20 @@ export class WorkloadTable implements Workloads {
   }
 
   async writeArchive(reference: string, path: string, tar: Readable, options: WriteOptions): Promise<void> {
-    const workload = this.#find(reference);
+    const workload = await this.#reach(reference);
     await named(workload, path, this.#files(workload).write(path, tar, options));
     this.#publish(workload, 'extract-to-dir', { path });
   }
 
   async export(reference: string): Promise<Readable> {
-    const workload = this.#find(reference);
+    const workload = await this.#reach(reference);
     const tar = await this.#files(workload).read('');
     this.#publish(workload, 'export');
     return tar;
   }
 
   async commit(reference: string, request: CommitRequest): Promise<Image> {
-    const workload = this.#find(reference);
+    const workload = await this.#reach(reference);
     return await commitWorkload(this.#ctx, workload, this.#files(workload), request);
   }
 
@@ -254,9 +257,13 @@ export class WorkloadTable implements Workloads {
   }
 
   async writableBytes(reference: string): Promise<number> {
-    const { instance, record } = this.#find(reference);
+    const { instance, record } = await this.#reach(reference);
     if (instance?.writableBytes !== undefined) return await instance.writableBytes();
     return await allocatedBytes(record.instance.dir, (name) => OWN_FILES.test(name));
+  }
+
+  #reach(reference: string): Promise<Workload> {
+    return reach(this.#ctx, reference);
   }
 
   #find(reference: string): Workload {

@@ -13,6 +13,7 @@ import {
   type Frame,
   FrameDecoder,
 } from '../formats/frames.ts';
+import { type Patience, within } from '../host/patience.ts';
 import { visibleText } from './visible.ts';
 
 /** The fields of a control frame, each key with its values in order. */
@@ -38,7 +39,13 @@ export function failure(payload: Buffer): BerthError {
 /** A path longer than this does not fit into a socket address. */
 const MAX_SOCKET_PATH = 107;
 
-/** Connects to the shim of an instance folder. Fails with `unavailable` when none listens. */
+/** Whoever does not answer a request within this time is stuck, where the request says nothing else. */
+const ANSWER_LIMIT_MS = 30_000;
+
+/**
+ * Connects to the shim of an instance folder. Fails with `unavailable` when none listens, with `timeout` when one does
+ * that takes no more connections.
+ */
 export async function connectShim(dir: string): Promise<ShimConnection> {
   const path = join(dir, 'shim.sock');
   if (Buffer.byteLength(path) <= MAX_SOCKET_PATH) return connectTo(path, dir);
@@ -55,8 +62,15 @@ export async function connectShim(dir: string): Promise<ShimConnection> {
 function connectTo(path: string, dir: string): Promise<ShimConnection> {
   return new Promise((resolve, reject) => {
     const socket = connect(path);
-    const refuse = (cause: Error) =>
-      reject(new BerthError('unavailable', `no supervisor answers in ${dir}`, { cause }));
+    const refuse = (cause: NodeJS.ErrnoException) => {
+      // Its queue of connections is full: it lives, and takes none of them.
+      const stuck = cause.code === 'EAGAIN';
+      reject(
+        stuck
+          ? new BerthError('timeout', `the supervisor in ${dir} takes no connections`, { cause })
+          : new BerthError('unavailable', `no supervisor answers in ${dir}`, { cause }),
+      );
+    };
     socket.once('error', refuse);
     socket.once('connect', () => {
       socket.off('error', refuse);
@@ -67,6 +81,16 @@ function connectTo(path: string, dir: string): Promise<ShimConnection> {
 
 /** Receives the frames of a connection; false asks to hold further ones back until `resume`. */
 export type OnFrame = (frame: Frame) => boolean;
+
+/** A transfer in which the other end does nothing for this long is broken off. */
+const STALL_LIMIT_MS = 60_000;
+
+/** A time limit for doing nothing. */
+export interface StallWatch {
+  /** Something was done. */
+  readonly moved: () => void;
+  readonly end: () => void;
+}
 
 export class ShimConnection {
   readonly #socket: Socket;
@@ -135,6 +159,11 @@ export class ShimConnection {
     this.#deliver();
   }
 
+  /** Whether frames wait for `resume`. */
+  get held(): boolean {
+    return this.#held;
+  }
+
   hold(): void {
     this.#held = true;
     this.#socket.pause();
@@ -147,14 +176,28 @@ export class ShimConnection {
     if (!this.#held) this.#socket.resume();
   }
 
+  /** Calls `stalled` when no frame came for a minute although somebody reads. */
+  watchStall(stalled: (error: BerthError) => void): StallWatch {
+    const look = () => {
+      if (this.#held || this.#queue.length > 0) timer.refresh();
+      else stalled(new BerthError('timeout', `the supervisor was silent for ${STALL_LIMIT_MS / 1000} s`));
+    };
+    const timer = setTimeout(look, STALL_LIMIT_MS);
+    return { moved: () => timer.refresh(), end: () => clearTimeout(timer) };
+  }
+
   /** Sends a frame; false asks to wait for `drained`. */
   send(type: number, payload: Uint8Array | string = ''): boolean {
     if (this.#socket.destroyed) return true;
     return this.#socket.write(encodeFrame(type, payload));
   }
 
-  /** Resolves when more may be sent, or the connection is gone. */
-  drained(): Promise<void> {
+  /** Resolves when more may be sent, or the connection is gone. Fails with `timeout` when the other end takes nothing. */
+  drained(patience: Patience = { limitMs: STALL_LIMIT_MS }): Promise<void> {
+    return within(this.#drained(), patience, 'the supervisor, sent more than it takes,');
+  }
+
+  #drained(): Promise<void> {
     // Only a buffer that was full once says that it has drained.
     if (this.#socket.destroyed || !this.#socket.writableNeedDrain) return Promise.resolve();
     return new Promise((resolve) => {
@@ -170,9 +213,15 @@ export class ShimConnection {
 
   /**
    * Opens an operation and resolves to the fields of its OPENED frame; frames after it wait for `receive`. Fails with
-   * what the other end says, or `unavailable` when it goes without a word.
+   * what the other end says, with `unavailable` when it goes without a word, or with `timeout` or `cancelled`: then the
+   * connection is of no more use, as the answer may still come.
    */
-  request(op: string, fields: FieldValues = {}): Promise<Fields> {
+  request(op: string, fields: FieldValues = {}, patience: Patience = {}): Promise<Fields> {
+    const limits = { limitMs: ANSWER_LIMIT_MS, ...patience };
+    return within(this.#answer(op, fields), limits, `the supervisor, asked for ${op},`);
+  }
+
+  #answer(op: string, fields: FieldValues): Promise<Fields> {
     return new Promise((resolve, reject) => {
       const gone = () =>
         reject(new BerthError('unavailable', `the supervisor ended during ${op}`, { cause: this.#error }));

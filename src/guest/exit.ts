@@ -2,8 +2,8 @@
 
 import { join } from 'node:path';
 import { EXIT_REASONS, type ExitStatus } from '../core/index.ts';
-import { decodeFields } from '../formats/frames.ts';
-import { readIfExists } from '../host/files.ts';
+import { decodeFields, encodeFields } from '../formats/frames.ts';
+import { readIfExists, writeAtomic } from '../host/files.ts';
 import { field } from './connection.ts';
 import { visibleText } from './visible.ts';
 
@@ -39,6 +39,13 @@ export async function readExit(dir: string): Promise<RecordedExit | undefined> {
   const payload = Buffer.from(text);
   const startedAt = field(decodeFields(payload), 'started');
   return { status: parseExit(payload), ...(startedAt === undefined ? {} : { startedAt }) };
+}
+
+/** Writes the end of a run as its shim would have; what a shim wrote stays. */
+export async function recordExit(dir: string, status: ExitStatus): Promise<void> {
+  if ((await readExit(dir)) !== undefined) return;
+  const { code, reason, message, finishedAt } = status;
+  await writeAtomic(join(dir, 'exit'), encodeFields({ code, reason, message, finished: finishedAt }));
 }
 
 /** The status of a run whose supervisor vanished: nobody knows how it went. */

@@ -3,9 +3,12 @@
 import { Readable } from 'node:stream';
 import { BerthError, type FileChange, type FileStat, type Files, type WriteOptions } from '../core/index.ts';
 import { encodeFields, FRAME, type Frame } from '../formats/frames.ts';
+import { within } from '../host/patience.ts';
 import { type Fields, failure, field, type ShimConnection } from './connection.ts';
 
 const WRITE_PART = 256 << 10;
+/** What was sent last may wait for a slow disk. */
+const WRITE_LIMIT_MS = 120_000;
 
 /** How to reach a shim that has the file system mounted; `release` when done, whatever happened. */
 export interface FilesAccess {
@@ -50,7 +53,7 @@ export class ShimFiles implements Files {
       const answer = lastFrame(connection);
       connection.send(FRAME.open, openWrite(path, options, owner));
       await Promise.race([answer, sendAll(connection, tar)]);
-      await answer;
+      await within(answer, { limitMs: WRITE_LIMIT_MS }, 'the supervisor, sent all of the archive,');
     } finally {
       connection.close();
       release();
@@ -130,12 +133,15 @@ function outputOf(connection: ShimConnection, release: () => void): Readable {
   const stream = new Readable({
     read: () => connection.resume(),
     destroy: (error, done) => {
+      watch.end();
       connection.close();
       release();
       done(error);
     },
   });
+  const watch = connection.watchStall((error) => stream.destroy(error));
   connection.receive((frame) => {
+    watch.moved();
     if (frame.type === FRAME.stdout && frame.payload.length > 0) return stream.push(frame.payload);
     if (frame.type === FRAME.exit) {
       ended = true;

@@ -8,5 +8,6 @@ export * from './exit.ts';
 export * from './files.ts';
 export * from './process-io.ts';
 export * from './shim-client.ts';
+export * from './shim-process.ts';
 export * from './sources.ts';
 export * from './visible.ts';

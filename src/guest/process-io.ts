@@ -43,7 +43,8 @@ export class ShimProcessIo implements ProcessIo {
       write: (chunk: Buffer, _encoding, done) => {
         for (let at = 0; at < chunk.length; at += INPUT_PART)
           connection.send(FRAME.stdin, chunk.subarray(at, at + INPUT_PART));
-        void connection.drained().then(() => done());
+        // A process may leave its input unread for as long as it likes.
+        void connection.drained({ limitMs: Number.POSITIVE_INFINITY }).then(() => done());
       },
       final: (done) => {
         connection.send(FRAME.stdin);

@@ -11,9 +11,19 @@ import {
   type TerminalSize,
 } from '../core/index.ts';
 import { FRAME } from '../formats/frames.ts';
+import { type Patience, settlesWithin } from '../host/patience.ts';
 import { connectShim, type Fields, type FieldValues, failure, field, ShimConnection } from './connection.ts';
 import { parseExit } from './exit.ts';
 import { ShimProcessIo } from './process-io.ts';
+import { killShim } from './shim-process.ts';
+
+/** A machine may boot for two minutes before its supervisor gives it up. */
+const START_LIMIT_MS = 150_000;
+/** A process may be slow to appear on a host that has much to do. */
+const EXEC_LIMIT_MS = 60_000;
+/** A supervisor that ends may give its guest twenty seconds to write its disk out. */
+const END_LIMIT_MS = 30_000;
+const SIGNAL_LIMIT_MS = 5_000;
 
 export interface ShimState {
   readonly state: State | 'starting' | 'held';
@@ -76,21 +86,26 @@ export class ShimClient {
   }
 
   /**
-   * Joins a running shim, one that is starting its process when it has done so. Fails with `unavailable` when there is none
-   * or that start failed.
+   * Joins a running shim, one that is starting its process when it has done so: both may take as long as the shim likes,
+   * and end with it or by the signal. Fails with `unavailable` when there is none or that start failed.
    */
-  static async join(dir: string): Promise<{ client: ShimClient; state: ShimState }> {
+  static async join(dir: string, signal?: AbortSignal): Promise<{ client: ShimClient; state: ShimState }> {
+    const patience = { limitMs: Number.POSITIVE_INFINITY, ...(signal === undefined ? {} : { signal }) };
     const control = await connectShim(dir);
-    const client = new ShimClient(dir, control);
-    const state = parseState(await control.request('state'));
-    if (state.state === 'created' || state.state === 'held') return { client, state };
-    const now = await control.request('wait').then(parseState, (cause: unknown) => {
+    try {
+      const client = new ShimClient(dir, control);
+      const state = parseState(await control.request('state', {}, patience));
+      if (state.state === 'created' || state.state === 'held') return { client, state };
+      const now = parseState(await control.request('wait', {}, patience));
+      client.#awaitExit();
+      return { client, state: now };
+    } catch (cause) {
+      control.close();
+      if (isBerthError(cause, 'cancelled')) throw cause;
       throw new BerthError('unavailable', `the supervisor in ${dir} is ending: ${errorMessage(cause)}`, {
         cause,
       });
-    });
-    client.#awaitExit();
-    return { client, state: now };
+    }
   }
 
   #awaitExit(): void {
@@ -103,23 +118,20 @@ export class ShimClient {
 
   /** A one-shot operation before `start`, over the control connection: also tells that the shim is ready. */
   prepare(op: string, fields: FieldValues = {}): Promise<Fields> {
-    return this.#control.request(op, fields);
+    return this.#control.request(op, fields, { limitMs: START_LIMIT_MS });
   }
 
-  /** Starts the main process; afterwards `exit` will settle. */
-  async start(fields: FieldValues): Promise<ShimState> {
-    const state = parseState(await this.#control.request('start', fields));
+  /** Starts the main process; afterwards `exit` will settle. A start that is cancelled or late goes on until its shim is killed. */
+  async start(fields: FieldValues, signal?: AbortSignal): Promise<ShimState> {
+    const patience = { limitMs: START_LIMIT_MS, ...(signal === undefined ? {} : { signal }) };
+    const state = parseState(await this.#control.request('start', fields, patience));
     this.#awaitExit();
     return state;
   }
 
   /** Mounts the file system without a process, until `close`. */
   async hold(fields: FieldValues): Promise<void> {
-    await this.#control.request('hold', fields);
-  }
-
-  async state(): Promise<ShimState> {
-    return parseState(await this.#ask('state'));
+    await this.prepare('hold', fields);
   }
 
   /** From now on this connection alone does not keep the process alive. */
@@ -141,17 +153,17 @@ export class ShimClient {
     return connectShim(this.dir);
   }
 
-  async #ask(op: string, fields: FieldValues = {}): Promise<Fields> {
+  async #ask(op: string, fields: FieldValues = {}, patience: Patience = {}): Promise<Fields> {
     const connection = await this.connect();
     try {
-      return await connection.request(op, fields);
+      return await connection.request(op, fields, patience);
     } finally {
       connection.close();
     }
   }
 
   async signal(number: number): Promise<void> {
-    await this.#ask('signal', { signal: number });
+    await this.#ask('signal', { signal: number }, { limitMs: SIGNAL_LIMIT_MS });
   }
 
   async resize(size: TerminalSize): Promise<void> {
@@ -159,8 +171,8 @@ export class ShimClient {
   }
 
   /** A one-shot operation over a connection of its own. */
-  ask(op: string, fields: FieldValues = {}): Promise<Fields> {
-    return this.#ask(op, fields);
+  ask(op: string, fields: FieldValues = {}, patience: Patience = {}): Promise<Fields> {
+    return this.#ask(op, fields, patience);
   }
 
   async attach(options: AttachOptions, tty: boolean): Promise<ShimProcessIo> {
@@ -176,7 +188,7 @@ export class ShimClient {
 
   async #open(connection: ShimConnection, op: string, fields: FieldValues, tty: boolean) {
     try {
-      const opened = await connection.request(op, fields);
+      const opened = await connection.request(op, fields, { limitMs: EXEC_LIMIT_MS });
       return { io: new ShimProcessIo(connection, tty), opened };
     } catch (error) {
       connection.close();
@@ -186,19 +198,25 @@ export class ShimClient {
 
   /**
    * Ends a shim that has no process, over the control connection; resolves to true when it has gone, to false when it has a
-   * process by now: then it lives on.
+   * process by now: then it lives on. One that does not go is killed.
    */
   async quit(): Promise<boolean> {
     this.ref();
-    const refused = await this.#control.request('quit').then(
-      () => false,
-      (error: unknown) => {
-        this.#control.close();
-        return isBerthError(error, 'invalid-state');
-      },
+    const failed = await this.#control.request('quit', {}, { limitMs: SIGNAL_LIMIT_MS }).then(
+      () => undefined,
+      (error: unknown) => error,
     );
-    await this.gone;
+    const refused = isBerthError(failed, 'invalid-state');
+    if (refused) this.#control.close();
+    else await this.ended(isBerthError(failed, 'timeout') ? 0 : END_LIMIT_MS);
     return !refused;
+  }
+
+  /** Resolves when the shim has gone; one that takes too long to clean up is killed. */
+  async ended(limitMs: number = END_LIMIT_MS): Promise<void> {
+    if (await settlesWithin(this.gone, limitMs)) return;
+    await killShim(this.dir);
+    this.#control.close();
   }
 
   /** Lets go; the shim and its workload live on. */

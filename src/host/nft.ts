@@ -3,7 +3,8 @@
 
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { BerthError } from '../core/index.ts';
+import { BerthError, isBerthError } from '../core/index.ts';
+import { within } from './patience.ts';
 import { run, type StreamChild, spawnStream } from './process.ts';
 
 /** It reads what is typed byte by byte; what is longer goes through a file. */
@@ -11,6 +12,11 @@ const MAX_TYPED_BYTES = 1000;
 
 /** Its editing library remembers every line. */
 const LINES_PER_PROGRAM = 2000;
+
+/** A transaction of thousands of rules takes a second or two. */
+const APPLY_LIMIT_MS = 30_000;
+/** More than a listing of all rules: it does not answer in words that are understood. */
+const MAX_OUTPUT_CHARACTERS = 64 << 20;
 
 /** Its history must not land in anybody's home. */
 const ENVIRONMENT = {
@@ -105,12 +111,19 @@ class NftProgram {
   }
 
   async #type(line: string): Promise<string> {
-    return await new Promise<string>((resolve, reject) => {
+    const applied = new Promise<string>((resolve, reject) => {
       if (this.ended) return reject(missing('nft has ended'));
       const mark = `berth-mark-${++this.#marks}`;
       this.#pending.push({ mark, resolve, reject });
       this.#child.stdin.write(`${line}\n${mark}\n`);
     });
+    try {
+      return await within(applied, { limitMs: APPLY_LIMIT_MS }, 'nft');
+    } catch (error) {
+      // Whatever else it was told would wait as long.
+      if (isBerthError(error, 'timeout')) this.#child.kill('SIGKILL');
+      throw error;
+    }
   }
 
   async finish(): Promise<void> {
@@ -121,6 +134,7 @@ class NftProgram {
 
   #read(text: string): void {
     this.#text += text;
+    if (this.#text.length > MAX_OUTPUT_CHARACTERS) this.#child.kill('SIGKILL');
     for (let first = this.#pending[0]; first !== undefined; first = this.#pending[0]) {
       const complaint = this.#complaint(first.mark);
       if (complaint === undefined) return;

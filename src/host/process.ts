@@ -70,6 +70,8 @@ async function runToEnd(
   };
   const timer = options.timeoutMs === undefined ? undefined : setTimeout(killLate, options.timeoutMs);
   try {
+    // A program of which nobody reads the rest is ended, as it might never end by itself.
+    for (const output of [stdout, stderr]) output.catch(() => child.kill('SIGKILL'));
     const [exit, out, err] = await Promise.all([child.exit, stdout, stderr]);
     if (exit.code === 0) return { stdout: out, stderr: err };
     const text = err.toString().trim() || out.toString().trim();

@@ -4,8 +4,8 @@ import { readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BerthError } from '../core/index.ts';
 import { readIfExists, writeAtomic } from '../host/files.ts';
+import { Mutex } from '../host/mutex.ts';
 import { diskError } from './disk.ts';
-import { Mutex } from './mutex.ts';
 
 const RESERVE_BYTES = 256 * 1024;
 

@@ -2,12 +2,12 @@
 
 import { mkdir } from 'node:fs/promises';
 import { BerthError, type Image, type ImagesInUse } from '../core/index.ts';
+import { Mutex } from '../host/mutex.ts';
 import { BlobStore } from './blobs.ts';
 import { Catalog, type CatalogDraft, type ImageEntry } from './catalog.ts';
 import { LayerStore } from './layers.ts';
 import { type LeaseGroup, Leases } from './leases.ts';
 import { type ImageConfig, type Manifest, parseConfig, parseManifest } from './manifest.ts';
-import { Mutex } from './mutex.ts';
 import { noSuchImage, resolveImage } from './resolve.ts';
 import { SharedTasks } from './shared-task.ts';
 import type { UnpackLimits } from './unpack.ts';

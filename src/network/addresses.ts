@@ -48,6 +48,11 @@ export class AddressBook {
     for (const address of addressesOf(endpoint)) owners.delete(address);
   }
 
+  /** Whether anybody has an address on the network. */
+  inUse(networkId: string): boolean {
+    return this.#given(networkId).owners.size > 0;
+  }
+
   #given(networkId: string): Given {
     const known = this.#networks.get(networkId);
     if (known !== undefined) return known;

@@ -66,6 +66,8 @@ export class Networking {
   readonly #open = new Map<string, Member>();
   readonly #ports = new PortBook();
   readonly #raised = new Map<string, Raised>();
+  /** Networks that are being removed. */
+  readonly #going = new Set<string>();
   /** Until then networks are not told to the firewall one by one: what an earlier daemon left in it is taken over as a whole. */
   #restored = true;
   #watch: TableWatch | undefined;
@@ -268,6 +270,8 @@ export class Networking {
       reference === 'bridge' || reference === 'default'
         ? await this.store.default()
         : this.store.get(reference);
+    if (this.#going.has(network.id))
+      throw new BerthError('not-found', `network ${network.name} not found: it is being removed`);
     if (network.driver === 'bridge') return network;
     throw new BerthError(
       'conflict',
@@ -275,8 +279,24 @@ export class Networking {
     );
   }
 
-  /** Nobody is on it any more. */
-  async lower(network: Network): Promise<void> {
+  /** Removes a network for good. Fails with `conflict` when somebody has an address on it; nobody gets one meanwhile. */
+  async remove(network: Network): Promise<void> {
+    // No await between looking and marking.
+    if (this.#going.has(network.id) || this.addresses.inUse(network.id))
+      throw new BerthError(
+        'conflict',
+        `error while removing network: network ${network.name} has active endpoints or is being removed`,
+      );
+    this.#going.add(network.id);
+    try {
+      await this.#lower(network);
+      await this.store.remove(network.id);
+    } finally {
+      this.#going.delete(network.id);
+    }
+  }
+
+  async #lower(network: Network): Promise<void> {
     const raised = this.#raised.get(network.id);
     this.#raised.delete(network.id);
     await raised?.mtu.catch(() => {});

@@ -14,7 +14,8 @@ function forking(driver: Driver): Driver {
     name: driver.name,
     probe: () => driver.probe(),
     create: (spec, signal) => driver.create(forked(spec), signal),
-    adopt: (spec) => driver.adopt(forked(spec)),
+    adopt: (spec, signal) => driver.adopt(forked(spec), signal),
+    end: (spec, status) => driver.end(spec, status),
     close: async () => driver.close?.(),
   };
 }

@@ -1,12 +1,18 @@
 // Finding out what became of a container while no daemon looked, and cleaning up after a supervisor that died.
 
-import { watch } from 'node:fs';
-import { access } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BerthError, type ExitStatus, type InstanceSpec, isBerthError } from '../../core/index.ts';
-import { readExit, ShimClient, supervisorDied } from '../../guest/index.ts';
+import {
+  killShim,
+  readExit,
+  recordExit,
+  ShimClient,
+  shimDied,
+  shimEndedWithin,
+  supervisorDied,
+} from '../../guest/index.ts';
 import { cgroupPids, isCgroupFrozen, killCgroup, removeCgroup } from '../../host/cgroup.ts';
-import { readIfExists } from '../../host/files.ts';
 
 export interface Adopted {
   readonly client?: ShimClient;
@@ -19,63 +25,40 @@ export interface Adopted {
 const CLEANUP_MS = 10_000;
 
 /** The supervisor of a container by its own records: a living one is joined, a dead one's leftovers are removed. */
-export async function adoptContainer(spec: InstanceSpec): Promise<Adopted> {
-  const joined = await joinShim(spec);
+export async function adoptContainer(spec: InstanceSpec, signal?: AbortSignal): Promise<Adopted> {
+  const joined = await joinShim(spec, signal);
   if (joined !== undefined) return joined;
-  await waitForCleanup(spec.dir);
+  if (!(await shimEndedWithin(spec.dir, CLEANUP_MS)))
+    throw new BerthError('timeout', `the supervisor in ${spec.dir} does not finish cleaning up`);
   const exit = await readExit(spec.dir);
-  const orphaned = (await readIfExists(join(spec.dir, 'shim.pid'))) !== undefined;
+  const orphaned = await shimDied(spec.dir);
   if (orphaned) await sweep(spec);
   if (exit !== undefined) return { paused: false, last: exit };
   if (!orphaned) return { paused: false };
   return { paused: false, last: { status: supervisorDied('the supervisor of the container died with it') } };
 }
 
-async function joinShim(spec: InstanceSpec): Promise<Adopted | undefined> {
+async function joinShim(spec: InstanceSpec, signal?: AbortSignal): Promise<Adopted | undefined> {
   try {
-    const { client, state } = await ShimClient.join(spec.dir);
+    const { client, state } = await ShimClient.join(spec.dir, signal);
     if (state.state === 'running' || state.state === 'paused') {
       const running = { pid: state.pid ?? 0, startedAt: state.startedAt ?? new Date().toISOString() };
       return { client, running, paused: await isCgroupFrozen(spec.cgroupPath) };
     }
     // It waits for a start that the daemon before us never gave, or gave just now, or it has just ended.
-    return (await client.quit()) ? undefined : await joinShim(spec);
+    return (await client.quit()) ? undefined : await joinShim(spec, signal);
   } catch (error) {
     if (isBerthError(error, 'unavailable')) return undefined;
     throw error;
   }
 }
 
-/** Process id and start time of the shim, as it wrote them; undefined when that process is not there any more. */
-async function livingShim(dir: string): Promise<number | undefined> {
-  const [pid, startTime] = ((await readIfExists(join(dir, 'shim.pid'))) ?? '').trim().split(' ');
-  if (!pid || !startTime) return undefined;
-  const stat = await readIfExists(`/proc/${pid}/stat`);
-  const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
-  // Field 22 of the line; the first two precede what was cut off. A zombie has nothing left to clean up.
-  return fields[19] === startTime && fields[0] !== 'Z' ? Number(pid) : undefined;
-}
-
-/** A shim that answers no more but lives is removing what it made: it takes its pid file away when done. */
-async function waitForCleanup(dir: string): Promise<void> {
-  if ((await livingShim(dir)) === undefined) return;
-  await new Promise<void>((resolve, reject) => {
-    const path = join(dir, 'shim.pid');
-    const watcher = watch(dir);
-    const done = (settle: () => void) => {
-      clearTimeout(timer);
-      watcher.close();
-      settle();
-    };
-    const look = () => access(path).catch(() => done(resolve));
-    const timer = setTimeout(
-      () =>
-        done(() => reject(new BerthError('timeout', `the supervisor in ${dir} does not finish cleaning up`))),
-      CLEANUP_MS,
-    );
-    watcher.on('change', look);
-    void look();
-  });
+/** Ends a container and its shim, whatever they do; `status` is the end of its run, unless the shim wrote one. */
+export async function endContainer(spec: InstanceSpec, status?: ExitStatus): Promise<void> {
+  if (status !== undefined) await recordExit(spec.dir, status);
+  await killShim(spec.dir);
+  await sweep(spec);
+  for (const name of ['shim.sock', 'shim.pid']) await rm(join(spec.dir, name), { force: true });
 }
 
 /** Kills all that is left of a container and removes its cgroup. What it had mounted went with its supervisor. */

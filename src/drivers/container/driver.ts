@@ -6,6 +6,7 @@ import {
   DEFAULT_CAPABILITIES,
   type Driver,
   type DriverProbe,
+  type ExitStatus,
   errorMessage,
   type Instance,
   type InstanceSpec,
@@ -13,7 +14,7 @@ import {
 import { diskNumber } from '../../host/block-device.ts';
 import { removeEmptyCgroup } from '../../host/cgroup.ts';
 import { resolveUser } from './accounts.ts';
-import { adoptContainer, sweep } from './adopt.ts';
+import { adoptContainer, endContainer, sweep } from './adopt.ts';
 import { ociConfig } from './config.ts';
 import type { DriverContext } from './context.ts';
 import { devicesOf } from './devices.ts';
@@ -131,10 +132,14 @@ export class ContainerDriver implements Driver {
     });
   }
 
-  async adopt(spec: InstanceSpec): Promise<Instance> {
-    const instance = new ContainerInstance(spec, this.#context, await adoptContainer(spec));
+  async adopt(spec: InstanceSpec, signal?: AbortSignal): Promise<Instance> {
+    const instance = new ContainerInstance(spec, this.#context, await adoptContainer(spec, signal));
     this.#instances.add(instance);
     return instance;
+  }
+
+  async end(spec: InstanceSpec, status?: ExitStatus): Promise<void> {
+    await endContainer(spec, status);
   }
 
   /** With the last instance goes the cgroup that held them all, unless another driver's are in it. */

@@ -8,6 +8,9 @@ import type { DriverContext } from './context.ts';
 import { launchError } from './launch-error.ts';
 import { askAccounts, type ContainerSupervisor } from './supervisor.ts';
 
+/** The runtime may be slow on a host that has much to do. */
+const EXEC_LIMIT_MS = 60_000;
+
 export interface ExecGuard {
   /** Fails with `invalid-state` or `conflict` naming what cannot be done. */
   assertRunning(what: string): void;
@@ -32,13 +35,17 @@ export class ContainerExec implements Exec {
       const files = await askAccounts((op) => connection.request(op));
       const identity = resolveUser(process.user, process.additionalGroups, files);
       const config = processConfig(this.#guard.spec(), process, identity, this.#context.traits, size);
-      const opened: Fields = await connection.request('exec', {
-        process: JSON.stringify(config),
-        tty: process.tty,
-        stdin: process.stdin,
-        rows: size?.rows,
-        columns: size?.columns,
-      });
+      const opened: Fields = await connection.request(
+        'exec',
+        {
+          process: JSON.stringify(config),
+          tty: process.tty,
+          stdin: process.stdin,
+          rows: size?.rows,
+          columns: size?.columns,
+        },
+        { limitMs: EXEC_LIMIT_MS },
+      );
       const io = new ShimProcessIo(connection, process.tty);
       return execProcess(io, Number(field(opened, 'pid') ?? 0));
     } catch (error) {

@@ -8,6 +8,7 @@ import {
   BerthError,
   type ExitStatus,
   type InstanceSpec,
+  isBerthError,
   type ProcessIo,
   type StartOptions,
 } from '../../core/index.ts';
@@ -20,7 +21,9 @@ import {
 } from '../../guest/index.ts';
 import { diskNumber } from '../../host/block-device.ts';
 import { readIfExists } from '../../host/files.ts';
+import { Mutex } from '../../host/mutex.ts';
 import { type AccountFiles, type Identity, resolveUser } from './accounts.ts';
+import { endContainer } from './adopt.ts';
 import { capabilitiesOf } from './capabilities.ts';
 import { ociConfig } from './config.ts';
 import { bindSource, filesOf, type HostFiles, preparedBinds } from './config-mounts.ts';
@@ -71,7 +74,8 @@ export class ContainerSupervisor {
   #client: ShimClient | undefined;
   /** Whether the main process of `#client` has not ended: after that it only cleans up. */
   #running = false;
-  #turn: Promise<void> = Promise.resolve();
+  /** One shim at a time: whoever gets or makes one does so alone. */
+  readonly #turn = new Mutex();
   #idle: Idle | undefined;
 
   constructor(
@@ -113,19 +117,9 @@ export class ContainerSupervisor {
     this.#changed = true;
   }
 
-  /** One shim at a time: whoever gets or makes one does so alone. */
-  async #alone<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(work);
-    this.#turn = turn.then(
-      () => {},
-      () => {},
-    );
-    return turn;
-  }
-
   /** Starts the main process in a shim that is waiting or in a new one. */
   start(options: StartOptions): Promise<ShimState> {
-    return this.#alone(() => this.#start(options));
+    return this.#turn.run(() => this.#start(options));
   }
 
   async #start(options: StartOptions): Promise<ShimState> {
@@ -137,8 +131,10 @@ export class ContainerSupervisor {
       this.#adopt(client);
       return state;
     } catch (error) {
+      const explained = await this.#explain(error);
+      if (isBerthError(error, 'timeout')) await endContainer(this.#spec());
       await client.quit();
-      throw await this.#explain(error);
+      throw explained;
     }
   }
 
@@ -154,7 +150,7 @@ export class ContainerSupervisor {
 
   /** The shim before may still be cleaning up, in the very folders that the next one needs. */
   async #lastOneGone(): Promise<void> {
-    await Promise.all([this.#client?.gone, this.#ending]);
+    await Promise.all([this.#client?.ended(), this.#ending]);
   }
 
   async #spawn(): Promise<ShimClient> {
@@ -245,7 +241,7 @@ export class ContainerSupervisor {
   }
 
   #waiting(held: boolean): Promise<Idle> {
-    return this.#alone(() => this.#getIdle(held));
+    return this.#turn.run(() => this.#getIdle(held));
   }
 
   async #getIdle(held: boolean): Promise<Idle> {
@@ -280,16 +276,19 @@ export class ContainerSupervisor {
     idle.users--;
     if (idle.users > 0 || this.#idle !== idle) return;
     this.#idle = undefined;
-    this.#ending = idle.client.quit();
+    // One that cannot be ended is in the way of the next start, which says so.
+    this.#ending = idle.client.quit().catch(() => {});
   }
 
   #ending: Promise<unknown> = Promise.resolve();
 
   /** Resolves when no shim of this container is left; none must be running its process. */
-  async end(): Promise<void> {
-    const idle = this.#idle;
-    this.#idle = undefined;
-    await Promise.all([this.#client?.gone, idle?.client.quit(), this.#ending]);
+  end(): Promise<void> {
+    return this.#turn.run(async () => {
+      const idle = this.#idle;
+      this.#idle = undefined;
+      await Promise.all([this.#client?.ended(), idle?.client.quit(), this.#ending]);
+    });
   }
 }
 

@@ -63,6 +63,9 @@ export class VmOrigin implements Origin {
   }
 }
 
+/** Memory of many gigabytes goes to a slow disk. */
+const CAPTURE_LIMIT_MS = 15 * 60_000;
+
 /** Fails when the machine cannot be captured at all, and says why. */
 function checkSource({ spec }: CaptureSource): void {
   if (canFork(spec)) return;
@@ -89,7 +92,7 @@ async function request(source: CaptureSource, fields: { readonly dir: string; re
   const shape = await shapeIn(source.spec.dir);
   const connection = await source.client.connect();
   try {
-    const said = await connection.request('checkpoint', fields);
+    const said = await connection.request('checkpoint', fields, { limitMs: CAPTURE_LIMIT_MS });
     return { shape, connection, said };
   } catch (error) {
     connection.close();

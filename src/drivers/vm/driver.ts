@@ -10,6 +10,7 @@ import {
   type Driver,
   type DriverFigures,
   type DriverProbe,
+  type ExitStatus,
   type Instance,
   type InstanceSpec,
   type Origin,
@@ -49,7 +50,7 @@ import { sweepKept } from './kept-folder.ts';
 import { countNics } from './network.ts';
 import { Pool, type PoolWish } from './pool.ts';
 import { probeHost } from './probe.ts';
-import { cgroupFolders, oomFile, prepareCgroup } from './process.ts';
+import { cgroupFolders, endMachine, oomFile, prepareCgroup } from './process.ts';
 import type { VmHost } from './supervisor.ts';
 import { keyOf, Templates, type TemplateWish } from './templates.ts';
 import { WRITABLE_BYTES, WritableDisks } from './writable-disk.ts';
@@ -248,10 +249,14 @@ class VmDriver implements Driver {
     await Promise.all([this.#pool.close(), this.#templates.close(), this.#writables.close(), this.#swept]);
   }
 
-  async adopt(spec: InstanceSpec): Promise<Instance> {
+  async adopt(spec: InstanceSpec, signal?: AbortSignal): Promise<Instance> {
     const instance = this.#instance(spec, false);
-    await instance.adopt();
+    await instance.adopt(signal);
     return instance;
+  }
+
+  async end(spec: InstanceSpec, status?: ExitStatus): Promise<void> {
+    await endMachine(spec, status);
   }
 
   #instance(spec: InstanceSpec, pristine: boolean, origin?: VmOrigin): VmInstance {

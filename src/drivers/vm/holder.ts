@@ -2,22 +2,22 @@
 // on the host: a kernel that trusts what a guest wrote to a disk can be taken over by it.
 
 import type { ShimClient, ShimConnection } from '../../guest/index.ts';
+import type { Mutex } from '../../host/index.ts';
 
 /** After the last use it is kept this long: one `cp` asks twice. */
 const LINGER_MS = 2000;
 
+/** `open` and `end` are called by whoever has the turn of the instance's shims. */
 export class Holder {
   readonly #launch: () => Promise<ShimClient>;
-  #held: Promise<ShimClient> | undefined;
+  readonly #turn: Mutex;
+  #held: ShimClient | undefined;
   #users = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(launch: () => Promise<ShimClient>) {
+  constructor(launch: () => Promise<ShimClient>, turn: Mutex) {
     this.#launch = launch;
-  }
-
-  get active(): boolean {
-    return this.#held !== undefined;
+    this.#turn = turn;
   }
 
   /** A connection to the held machine, booted if need be. */
@@ -25,9 +25,7 @@ export class Holder {
     clearTimeout(this.#timer);
     this.#users++;
     try {
-      this.#held ??= this.#boot();
-      const client = await this.#held;
-      const connection = await client.connect();
+      const connection = await (this.#held ?? (await this.#boot())).connect();
       return { connection, release: once(() => this.#release()) };
     } catch (error) {
       this.#release();
@@ -36,35 +34,40 @@ export class Holder {
   }
 
   async #boot(): Promise<ShimClient> {
+    const client = await this.#launch();
     try {
-      const client = await this.#launch();
       await client.hold({});
-      void client.gone.then(() => {
-        this.#held = undefined;
-      });
-      return client;
     } catch (error) {
-      this.#held = undefined;
+      client.close();
+      await client.ended();
       throw error;
     }
+    this.#held = client;
+    void client.gone.then(() => {
+      if (this.#held === client) this.#held = undefined;
+    });
+    return client;
   }
 
   #release(): void {
     this.#users--;
     if (this.#users > 0) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.end(), LINGER_MS);
+    this.#timer = setTimeout(() => void this.#turn.run(() => this.#expire()).catch(() => {}), LINGER_MS);
     this.#timer.unref();
+  }
+
+  /** Somebody may have come meanwhile. */
+  async #expire(): Promise<void> {
+    if (this.#users === 0) await this.end();
   }
 
   /** Ends the machine, if there is one, and resolves when its disk is free again. */
   async end(): Promise<void> {
     clearTimeout(this.#timer);
     const held = this.#held;
-    if (held === undefined) return;
-    const client = await held.catch(() => undefined);
-    await client?.quit();
     this.#held = undefined;
+    await held?.quit();
   }
 }
 

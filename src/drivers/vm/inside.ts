@@ -1,6 +1,5 @@
 // What is asked of a running guest: one more process, figures, the process list.
 
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   BerthError,
   type ExecProcess,
@@ -13,7 +12,7 @@ import {
 } from '../../core/index.ts';
 import { FRAME } from '../../formats/frames.ts';
 import { type Fields, failure, field, type ShimClient, visibleText } from '../../guest/index.ts';
-import { readCgroupStats, toPressures } from '../../host/index.ts';
+import { readCgroupStats, toPressures, within } from '../../host/index.ts';
 import { memoryBytes, processFields } from './config.ts';
 
 /** The guest's refusal to execute a command, in Docker's words: they are what clients look for. */
@@ -48,6 +47,9 @@ export async function runExec(
 
 /** A guest that hangs must not hold up its pause. */
 const REMEMBER_MS = 300;
+/** Nor the figures of all the others. */
+const STATS_LIMIT_MS = 3_000;
+const PROCESSES_LIMIT_MS = 10_000;
 
 /** Memory, processes and disk as the guest counts them for its workload; CPU as the host pays for it, emulation included. */
 export class GuestFigures {
@@ -56,24 +58,18 @@ export class GuestFigures {
 
   /** Before a pause. */
   async remember(client: ShimClient): Promise<void> {
-    this.#last = undefined;
-    const asked = client.ask('stats').then((guest) => {
-      this.#last = guest;
-    });
-    const late = new AbortController();
-    const patience = delay(REMEMBER_MS, undefined, { signal: late.signal });
-    await Promise.race([asked, patience]).catch(() => {});
-    late.abort();
+    this.#last = await client.ask('stats', {}, { limitMs: REMEMBER_MS }).catch(() => undefined);
   }
 
   async read(client: ShimClient, spec: InstanceSpec, paused: boolean): Promise<InstanceStats> {
     const host = readCgroupStats(spec.cgroupPath);
     try {
-      const guest = (paused ? this.#last : undefined) ?? (await client.ask('stats'));
+      const guest =
+        (paused ? this.#last : undefined) ?? (await client.ask('stats', {}, { limitMs: STATS_LIMIT_MS }));
       return merge(guest, await host, memoryBytes(spec));
     } catch (error) {
-      // It was paused under another daemon; the host still knows what it holds.
-      if (isBerthError(error, 'conflict')) return host;
+      // It was paused under another daemon, or hangs; the host still knows what it holds.
+      if (isBerthError(error, 'conflict') || isBerthError(error, 'timeout')) return host;
       throw error;
     }
   }
@@ -129,7 +125,7 @@ export async function readProcesses(client: ShimClient, psArgs: readonly string[
   const chunks: Buffer[] = [];
   try {
     await connection.request('processes');
-    await new Promise<void>((resolve, reject) => {
+    const listed = new Promise<void>((resolve, reject) => {
       void connection.closed.then(() => reject(new BerthError('unavailable', 'the VM ended meanwhile')));
       connection.receive((frame) => {
         if (frame.type === FRAME.stdout) chunks.push(Buffer.from(frame.payload));
@@ -138,6 +134,7 @@ export async function readProcesses(client: ShimClient, psArgs: readonly string[
         return true;
       });
     });
+    await within(listed, { limitMs: PROCESSES_LIMIT_MS }, 'the guest, asked for its processes,');
   } finally {
     connection.close();
   }

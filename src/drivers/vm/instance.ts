@@ -22,14 +22,13 @@ import {
   type StartOptions,
   type TerminalSize,
 } from '../../core/index.ts';
-import { encodeFields } from '../../formats/frames.ts';
-import { networkingOf, readExit, supervisorDied } from '../../guest/index.ts';
-import { killCgroup, writeAtomic } from '../../host/index.ts';
+import { networkingOf, readExit, recordExit, shimDied, supervisorDied } from '../../guest/index.ts';
+import { killCgroup } from '../../host/index.ts';
 import { type CaptureSource, captureOrigin, saveCheckpoint, type VmOrigin } from './checkpoint.ts';
 import { checkSpec } from './config.ts';
 import { VmFiles } from './files.ts';
 import { GuestFigures, launchError, readProcesses, runExec } from './inside.ts';
-import { cleanAfterShim, shimDied } from './process.ts';
+import { cleanAfterShim } from './process.ts';
 import { type VmHost, VmSupervisor } from './supervisor.ts';
 import { changeLimits } from './update.ts';
 
@@ -98,11 +97,11 @@ export class VmInstance implements Instance {
   }
 
   /** Finds out what became of it while no daemon looked. */
-  async adopt(): Promise<void> {
-    const state = await this.#supervisor.join();
+  async adopt(signal?: AbortSignal): Promise<void> {
+    const state = await this.#supervisor.join(signal);
     if (state === undefined) {
       this.#last = await readExit(this.#spec.dir);
-      if (await shimDied(this.#spec)) this.#last ??= await this.#recordLoss();
+      if (await shimDied(this.#spec.dir)) this.#last ??= await this.#recordLoss();
       return;
     }
     this.#paused = state.state === 'paused';
@@ -112,12 +111,8 @@ export class VmInstance implements Instance {
   /** Written down as the shim would have, so that the next daemon knows it too. */
   async #recordLoss(): Promise<Ended> {
     const status = supervisorDied('the supervisor of the VM was killed, and the VM with it');
-    const { code, reason, message, finishedAt } = status;
     await cleanAfterShim(this.#spec);
-    await writeAtomic(
-      join(this.#spec.dir, 'exit'),
-      encodeFields({ code, reason, message, finished: finishedAt }),
-    );
+    await recordExit(this.#spec.dir, status);
     return { status };
   }
 
@@ -170,7 +165,7 @@ export class VmInstance implements Instance {
   }
 
   attach(options: AttachOptions): Promise<ProcessIo> {
-    return this.#supervisor.attach(options, this.#run === undefined);
+    return this.#supervisor.attach(options);
   }
 
   async wait(): Promise<ExitStatus> {

@@ -5,7 +5,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config, DriverFigures, InstanceSpec } from '../../core/index.ts';
 import type { ShimClient } from '../../guest/index.ts';
-import { readIfExists, type StreamChild, spawnStream } from '../../host/index.ts';
+import { KeptProgram, readIfExists, spawnStream } from '../../host/index.ts';
 import type { FieldRecord } from './config.ts';
 import { type Keeper, makeKept, settled, startKept } from './kept-folder.ts';
 import type { WritableDisks } from './writable-disk.ts';
@@ -56,7 +56,7 @@ export class Pool {
   readonly #pressureCommand: PoolOptions['pressureCommand'];
   readonly #disks: WritableDisks;
   /** Tells of shortage of memory, as long as machines wait. */
-  #watch: StreamChild | undefined;
+  #watch: KeptProgram | undefined;
   #shortAt = Number.NEGATIVE_INFINITY;
   readonly #kinds = new Map<string, Kind>();
   /** Of those that are being made. */
@@ -94,18 +94,19 @@ export class Pool {
   #watchMemory(): void {
     if (this.#watch !== undefined) return;
     const [file, ...args] = this.#pressureCommand;
-    const watch = spawnStream(file, args);
-    this.#watch = watch;
-    watch.stdout.on('data', () => this.#relieve());
-    watch.stderr.resume();
-    watch.unref();
-    watch.exit.catch(() => {});
+    this.#watch = new KeptProgram(() => {
+      const child = spawnStream(file, args);
+      child.stdout.on('data', () => this.#relieve());
+      child.stderr.resume();
+      child.unref();
+      return child;
+    });
   }
 
   /** Ends all that wait; resolves when they are gone. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#watch?.kill('SIGKILL');
+    this.#watch?.close();
     const kinds = [...this.#kinds.values()];
     this.#kinds.clear();
     for (const kind of kinds) clearTimeout(kind.timer);
@@ -144,7 +145,7 @@ export class Pool {
       });
     } catch {
       client.close();
-      await client.gone;
+      await client.ended();
       this.#misses++;
       return undefined;
     }

@@ -2,15 +2,14 @@
 
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BerthError, type InstanceSpec } from '../../core/index.ts';
-import { ShimClient } from '../../guest/index.ts';
+import { BerthError, type ExitStatus, type InstanceSpec } from '../../core/index.ts';
+import { killShim, recordExit, ShimClient } from '../../guest/index.ts';
 import {
   cgroupFolder,
   cgroupHost,
   createCgroup,
   killCgroup,
   limitCgroup,
-  readIfExists,
   removeCgroup,
   spawnDetached,
 } from '../../host/index.ts';
@@ -59,9 +58,11 @@ export async function prepareCgroup(spec: InstanceSpec): Promise<void> {
   await limitCgroup(spec.cgroupPath, hostLimits(spec.resources, hostGroup(spec, memoryBytes(spec))));
 }
 
-/** Whether a shim was here that did not live to clean up. Only meaningful when none answers. */
-export async function shimDied(spec: InstanceSpec): Promise<boolean> {
-  return (await readIfExists(join(spec.dir, 'shim.pid'))) !== undefined;
+/** Ends a machine and its shim, whatever they do; `status` is the end of its run, unless the shim wrote one. */
+export async function endMachine(spec: InstanceSpec, status?: ExitStatus): Promise<void> {
+  if (status !== undefined) await recordExit(spec.dir, status);
+  await killShim(spec.dir);
+  await cleanAfterShim(spec);
 }
 
 /** Undoes what a killed shim left behind: its machine dies with it, the groups and the socket stay. */

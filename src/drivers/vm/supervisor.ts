@@ -1,5 +1,5 @@
 // The shims of one VM over its successive runs, one at a time: for a run, for early attachers, or to hold its file
-// system for `files`.
+// system for `files`. Whatever launches or ends one does so alone.
 
 import { join } from 'node:path';
 import {
@@ -10,12 +10,19 @@ import {
   type ProcessIo,
   type StartOptions,
 } from '../../core/index.ts';
-import { ShimClient, type ShimConnection, type ShimState } from '../../guest/index.ts';
-import { readIfExists } from '../../host/index.ts';
+import {
+  killShim,
+  ShimClient,
+  type ShimConnection,
+  type ShimState,
+  shimDied,
+  shimEndedWithin,
+} from '../../guest/index.ts';
+import { Mutex, readIfExists } from '../../host/index.ts';
 import type { VmOrigin } from './checkpoint.ts';
 import { Holder } from './holder.ts';
 import { startFields } from './network.ts';
-import { cleanAfterShim, prepareCgroup, shimDied, startShim } from './process.ts';
+import { cleanAfterShim, endMachine, prepareCgroup, startShim } from './process.ts';
 
 /** What an instance needs of its driver. */
 export interface VmHost {
@@ -30,6 +37,9 @@ export interface VmHost {
   started(spec: InstanceSpec, state: ShimState): void;
 }
 
+/** A guest has twenty seconds to write its disk out. */
+const SHUTDOWN_LIMIT_MS = 30_000;
+
 export class VmSupervisor {
   readonly #spec: () => InstanceSpec;
   readonly #host: VmHost;
@@ -39,8 +49,8 @@ export class VmSupervisor {
   /** Whether that run's process still lives. */
   #alive = false;
   /** Waits for `start` with attachers already on it. */
-  #early: Promise<ShimClient> | undefined;
-
+  #early: ShimClient | undefined;
+  readonly #turn = new Mutex();
   /** Whether nothing has been written to its disk yet. */
   #pristine: boolean;
   /** What the first run goes on from. */
@@ -51,7 +61,7 @@ export class VmSupervisor {
     this.#origin = origin;
     this.#spec = spec;
     this.#host = host;
-    this.#holder = new Holder(() => this.#launch());
+    this.#holder = new Holder(() => this.#launch(), this.#turn);
   }
 
   #use(client: ShimClient): void {
@@ -67,8 +77,8 @@ export class VmSupervisor {
   }
 
   /** Joins the shim of a run that an earlier daemon began. Resolves to its state, or undefined when none runs. */
-  async join(): Promise<ShimState | undefined> {
-    const joined = await ShimClient.join(this.#spec().dir).catch((error: unknown) => {
+  async join(signal?: AbortSignal): Promise<ShimState | undefined> {
+    const joined = await ShimClient.join(this.#spec().dir, signal).catch((error: unknown) => {
       if (isBerthError(error, 'unavailable')) return undefined;
       throw error;
     });
@@ -79,7 +89,7 @@ export class VmSupervisor {
       return state;
     }
     // Made or held for a daemon that is no more, or about to be gone; or that daemon's last word was to start it.
-    return (await client.quit()) ? undefined : await this.join();
+    return (await client.quit()) ? undefined : await this.join(signal);
   }
 
   /** The shim of the current run. */
@@ -89,9 +99,13 @@ export class VmSupervisor {
     return this.#client;
   }
 
-  async start(options: StartOptions): Promise<ShimState> {
+  start(options: StartOptions): Promise<ShimState> {
+    return this.#turn.run(() => this.#start(options));
+  }
+
+  async #start(options: StartOptions): Promise<ShimState> {
     const fields = startFields(this.#spec(), options);
-    const client = await (this.#early ?? this.#launchIdle());
+    const client = this.#early ?? (await this.#launchIdle());
     this.#early = undefined;
     try {
       const state = await client.start(fields);
@@ -99,9 +113,11 @@ export class VmSupervisor {
       this.#host.started(this.#spec(), state);
       return state;
     } catch (error) {
+      const explained = await this.#explain(error);
+      if (isBerthError(error, 'timeout')) await endMachine(this.#spec());
       client.close();
-      await client.gone;
-      throw await this.#explain(error);
+      await client.ended();
+      throw explained;
     }
   }
 
@@ -112,16 +128,20 @@ export class VmSupervisor {
     return text ? new BerthError('internal', `${error.message}: ${text}`, { cause: error }) : error;
   }
 
-  /** One that listens already. */
-  async #launchReady(): Promise<ShimClient> {
+  /** One that listens already, for the next start and those who attach before it. */
+  async #launchEarly(): Promise<ShimClient> {
     const client = await this.#launchIdle();
     await client.prepare('state');
+    this.#early = client;
+    void client.gone.then(() => {
+      if (this.#early === client) this.#early = undefined;
+    });
     return client;
   }
 
   async #launchIdle(): Promise<ShimClient> {
     // The last run's machine may still be writing its disk out.
-    await this.#client?.gone;
+    await this.#client?.ended();
     await this.#holder.end();
     const claimed =
       this.#pristine && this.#origin === undefined ? await this.#host.claim(this.#spec()) : undefined;
@@ -132,42 +152,57 @@ export class VmSupervisor {
   async #launch(): Promise<ShimClient> {
     const spec = this.#spec();
     this.#pristine = false;
-    if (await shimDied(spec)) await cleanAfterShim(spec);
+    await this.#lastOneGone();
+    if (await shimDied(spec.dir)) await cleanAfterShim(spec);
     const origin = this.#origin;
     this.#origin = undefined;
     await Promise.all([this.#host.writeConfig(spec, origin), prepareCgroup(spec)]);
     return startShim(this.#host.shimPath, spec);
   }
 
-  async attach(options: AttachOptions, early: boolean): Promise<ProcessIo> {
+  /** That of a run which ended under an earlier daemon may still be writing its disk out. */
+  async #lastOneGone(): Promise<void> {
+    const { dir } = this.#spec();
+    if (!(await shimEndedWithin(dir, SHUTDOWN_LIMIT_MS))) await killShim(dir);
+  }
+
+  /** Attaches to the process that runs, or to the next one. */
+  attach(options: AttachOptions): Promise<ProcessIo> {
     const { tty } = this.#spec().process;
-    if (!early) return this.client().attach(options, tty);
-    this.#early ??= this.#launchReady().catch((error: unknown) => {
-      this.#early = undefined;
-      throw error;
+    const current = this.#current();
+    if (current !== undefined) return current.attach(options, tty);
+    return this.#turn.run(async () => {
+      const client = this.#current() ?? this.#early ?? (await this.#launchEarly());
+      return client.attach(options, tty);
     });
-    const client = await this.#early;
-    return client.attach(options, tty);
+  }
+
+  /** The shim of the run whose process lives. */
+  #current(): ShimClient | undefined {
+    return this.#alive ? this.#client : undefined;
   }
 
   /** A connection to a guest that has the file system mounted, booted for the purpose if none runs. */
   async reachFiles(): Promise<{ readonly connection: ShimConnection; release(): void }> {
-    if (this.#client !== undefined && this.#alive)
-      return { connection: await this.#client.connect(), release: () => {} };
-    if (this.#early !== undefined || this.#origin !== undefined)
-      throw new BerthError('conflict', `VM ${this.#spec().id} is about to be started; try again`);
-    await this.#client?.gone;
-    return this.#holder.open();
+    const current = this.#current();
+    if (current !== undefined) return { connection: await current.connect(), release: () => {} };
+    return this.#turn.run(async () => {
+      const started = this.#current();
+      if (started !== undefined) return { connection: await started.connect(), release: () => {} };
+      if (this.#early !== undefined || this.#origin !== undefined)
+        throw new BerthError('conflict', `VM ${this.#spec().id} is about to be started; try again`);
+      await this.#client?.ended();
+      return this.#holder.open();
+    });
   }
 
   /** Resolves when no shim is left; none must be running its process. */
-  async end(): Promise<void> {
-    const early = this.#early;
-    this.#early = undefined;
-    await early?.then(
-      (client) => client.quit(),
-      () => {},
-    );
-    await Promise.all([this.#holder.end(), this.#client?.gone]);
+  end(): Promise<void> {
+    return this.#turn.run(async () => {
+      const early = this.#early;
+      this.#early = undefined;
+      await Promise.all([early?.quit(), this.#holder.end(), this.#client?.ended()]);
+      await this.#lastOneGone();
+    });
   }
 }

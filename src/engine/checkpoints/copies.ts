@@ -11,6 +11,7 @@ import {
   type Origin,
   type WorkloadSpec,
 } from '../../core/index.ts';
+import { within } from '../../host/index.ts';
 import type { CopyOptions } from '../api.ts';
 import type { EngineContext } from '../context.ts';
 import { newId, quietly } from '../creation.ts';
@@ -19,6 +20,8 @@ import { beginRecord, commitRecord, type WorkloadRecord } from '../records.ts';
 import { parseName, resolveInstance, SIGKILL } from '../resolve/index.ts';
 import { begun } from '../runs.ts';
 import { Workload } from '../workload.ts';
+
+const END_LIMIT_MS = 30_000;
 
 /** More at once would only wait for one another. */
 const MOST_COPIES = 100;
@@ -75,7 +78,7 @@ async function makeCopy(
   const id = newId(ctx);
   await using undo = new AsyncDisposableStack();
   ctx.registry.reserveName(name, id);
-  undo.defer(() => ctx.registry.releaseName(name));
+  undo.defer(() => ctx.registry.releaseName(name, id));
   const reservation = ctx.registry.reserve(id, { name, imageId: source.imageId, volumes: [] });
   undo.defer(() => reservation[Symbol.dispose]());
   const endpoints = await ctx.networking.assign(source.endpoints.map(toAttachment), id);
@@ -98,7 +101,7 @@ async function makeCopy(
   return {
     undo: () => kept.disposeAsync(),
     enlist: () => {
-      commitRecord(dir);
+      commitRecord(record);
       ctx.registry.add(workload);
       reservation[Symbol.dispose]();
       ctx.events.publish(workload.event('create', { forkedFrom: source.id }));
@@ -159,7 +162,7 @@ export async function endInstance(instance: Instance): Promise<void> {
     const end = instance.wait();
     // It may be quicker.
     await instance.kill(SIGKILL).catch(() => {});
-    await end;
+    await within(end, { limitMs: END_LIMIT_MS }, `instance ${instance.id}, killed,`);
   }
   await instance.remove();
 }

@@ -8,10 +8,11 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BerthError, errorMessage, type Origin } from '../../core/index.ts';
 import { readIfExists, writeAtomic } from '../../host/index.ts';
+import { reach } from '../adoption.ts';
 import type { Checkpoint, Checkpoints, CopyOptions } from '../api.ts';
 import type { EngineContext } from '../context.ts';
 import { requireRunning } from '../lifecycle.ts';
-import type { WorkloadRecord } from '../records.ts';
+import { checkRecord, type WorkloadRecord } from '../records.ts';
 import { parseName } from '../resolve/index.ts';
 import type { Workload } from '../workload.ts';
 import { checkCopies, makeCopies } from './copies.ts';
@@ -50,7 +51,7 @@ export class CheckpointTable implements Checkpoints {
     try {
       const record = JSON.parse(text) as CheckpointRecord;
       if (record.version !== 1 || record.id !== id) throw new RangeError('it is not of this checkpoint');
-      this.#records.set(id, record);
+      this.#records.set(id, { ...record, source: checkRecord(record.source, record.workloadId) });
     } catch (error) {
       this.#ctx.log(
         `checkpoint ${id}: its record cannot be read, ${folder} is left as it is: ${errorMessage(error)}`,
@@ -74,7 +75,7 @@ export class CheckpointTable implements Checkpoints {
   }
 
   async create(reference: string, options: { readonly name?: string } = {}): Promise<Checkpoint> {
-    const workload = this.#ctx.registry.find(reference);
+    const workload = await reach(this.#ctx, reference);
     const name = this.#newName(workload, options.name);
     this.#coming.add(name);
     const id = randomBytes(32).toString('hex');
@@ -138,7 +139,7 @@ export class CheckpointTable implements Checkpoints {
     options: CopyOptions = {},
   ): Promise<{ readonly ids: readonly string[]; readonly pauseMs: number }> {
     checkCopies(options);
-    const workload = this.#ctx.registry.find(reference);
+    const workload = await reach(this.#ctx, reference);
     const folder = join(this.#root, `fork-${randomBytes(8).toString('hex')}`);
     await mkdir(folder, { mode: 0o700 });
     await using _folder = { [Symbol.asyncDispose]: () => this.#ctx.trash.discard(folder) };

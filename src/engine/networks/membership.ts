@@ -104,23 +104,28 @@ function toRequest(exposed: string): PortRequest[] {
   }));
 }
 
-/** After a daemon's start: what runs is in its networks, and plugged in where that was under way when the last daemon died. */
-export async function restoreNetworks(ctx: EngineContext, workloads: readonly Workload[]): Promise<void> {
-  for (const { id, record } of workloads)
-    for (const endpoint of record.endpoints) ctx.networking.addresses.claim(endpoint, id);
-  const running = workloads.filter(({ running: runs, record }) => runs && record.endpoints.length > 0);
-  const ended = workloads.filter(({ running: runs }) => !runs).flatMap(({ record }) => record.endpoints);
+/**
+ * After a daemon's start, before its workloads are taken over: what may run is in its networks, whatever else was left of
+ * earlier runs is not.
+ */
+export async function restoreNetworks(
+  ctx: EngineContext,
+  found: readonly { readonly workload: Workload; readonly lives: boolean }[],
+): Promise<void> {
+  const joined = found.filter(({ workload }) => workload.record.endpoints.length > 0);
+  const ended = joined.filter(({ lives }) => !lives).flatMap(({ workload }) => workload.record.endpoints);
+  const running = joined.filter(({ lives }) => lives).map(({ workload }) => memberOf(workload));
   // A host that lost its tools must not keep the daemon from starting: what runs goes on as it is.
   try {
     await ctx.networking.sweep(ended);
-    await ctx.networking.restore(running.map(memberOf));
-    for (const workload of running) await plugMissing(ctx, workload);
+    await ctx.networking.restore(running);
   } catch (error) {
     ctx.log(`networks are not as they should be: ${errorMessage(error)}`);
   }
 }
 
-async function plugMissing(ctx: EngineContext, workload: Workload): Promise<void> {
+/** Plugs a running workload in where that was under way when the last daemon died. */
+export async function plugMissing(ctx: EngineContext, workload: Workload): Promise<void> {
   const missing = ctx.networking.unplugged(workload.record.endpoints);
   if (missing.length === 0) return;
   const specs = await ctx.networking.changed(memberOf(workload));

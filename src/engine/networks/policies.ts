@@ -2,6 +2,7 @@
 
 import type { Network } from '../../core/index.ts';
 import { formatPolicy, formatRule, parsePolicy } from '../../network/index.ts';
+import { reach } from '../adoption.ts';
 import type { Policies, PolicyTarget, PolicyView } from '../api.ts';
 import type { EngineContext } from '../context.ts';
 import type { Workload } from '../workload.ts';
@@ -29,7 +30,7 @@ export class PolicyTable implements Policies {
   async set({ kind, reference }: PolicyTarget, text: string | undefined): Promise<void> {
     // As it will be shown, and never one that cannot be read again.
     const policy = text === undefined ? undefined : formatPolicy(parsePolicy(text));
-    if (kind === 'workload') await this.#setOfWorkload(this.#ctx.registry.find(reference), policy);
+    if (kind === 'workload') await this.#setOfWorkload(await reach(this.#ctx, reference), policy);
     else await this.#setOfNetwork(this.#ctx.networking.store.get(reference), policy);
   }
 

@@ -1,7 +1,14 @@
 // The engine's face for networks: made, removed, and connected to workloads, with events of it.
 
-import { BerthError, type Endpoint, type Network, type NetworkAttachment } from '../../core/index.ts';
+import {
+  BerthError,
+  type Endpoint,
+  isBerthError,
+  type Network,
+  type NetworkAttachment,
+} from '../../core/index.ts';
 import { type CreateNetworkOptions, isPredefined } from '../../network/index.ts';
+import { reach } from '../adoption.ts';
 import type { Networks } from '../api.ts';
 import type { EngineContext } from '../context.ts';
 import type { Workload } from '../workload.ts';
@@ -42,8 +49,7 @@ export class NetworkTable implements Networks {
         'conflict',
         `error while removing network: network ${network.name} has active endpoints: ${users.map(({ name }) => name).join(', ')}: disconnect or remove them first`,
       );
-    await this.#ctx.networking.lower(network);
-    await this.#ctx.networking.store.remove(network.id);
+    await this.#ctx.networking.remove(network);
     this.#publish('destroy', network);
   }
 
@@ -52,10 +58,20 @@ export class NetworkTable implements Networks {
     for (const network of this.list()) {
       if (isPredefined(network) || !filter(network)) continue;
       if (this.#usersOf(network).length > 0) continue;
-      await this.remove(network.id);
-      removed.push(network.name);
+      if (await this.#removeIdle(network)) removed.push(network.name);
     }
     return removed;
+  }
+
+  /** False: somebody came to be on it meanwhile. */
+  async #removeIdle(network: Network): Promise<boolean> {
+    try {
+      await this.remove(network.id);
+      return true;
+    } catch (error) {
+      if (isBerthError(error, 'conflict')) return false;
+      throw error;
+    }
   }
 
   #usersOf(network: Network): readonly Workload[] {
@@ -66,7 +82,7 @@ export class NetworkTable implements Networks {
 
   async connect(reference: string, workloadReference: string, wanted: Omit<NetworkAttachment, 'network'>) {
     const network = reference === 'bridge' ? await this.#ctx.networking.store.default() : this.get(reference);
-    const workload = this.#ctx.registry.find(workloadReference);
+    const workload = await reach(this.#ctx, workloadReference);
     await workload.lock.run(async () => {
       refuseShared(workload, network);
       const before = workload.record.endpoints;
@@ -96,7 +112,7 @@ export class NetworkTable implements Networks {
 
   async disconnect(reference: string, workloadReference: string): Promise<void> {
     const network = this.get(reference);
-    const workload = this.#ctx.registry.find(workloadReference);
+    const workload = await reach(this.#ctx, workloadReference);
     await workload.lock.run(async () => {
       const { endpoints } = workload.record;
       const gone = endpoints.find(({ networkId }) => networkId === network.id);

@@ -1,6 +1,7 @@
 // `docker pull`: from a registry into the store, layers in parallel, everything checked while it streams.
 
 import { BerthError, type Image, type OnProgress, type PullOptions } from '../../core/index.ts';
+import { Semaphore } from '../../host/semaphore.ts';
 import { throwFirst } from '../admit.ts';
 import { shortId } from '../digest.ts';
 import type { LeaseGroup } from '../leases.ts';
@@ -14,7 +15,6 @@ import {
   repositoryName,
   withDefaultTag,
 } from '../reference.ts';
-import { Semaphore } from '../semaphore.ts';
 import { type FetchedManifest, RegistryClient } from './client.ts';
 import { LayerProgress } from './pull-progress.ts';
 

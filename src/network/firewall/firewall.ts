@@ -50,10 +50,8 @@ export class Firewall {
    * names of other tables that were removed.
    */
   watch(failed: (error: unknown) => void, others: (table: string) => void = () => {}): TableWatch {
-    return watchTables((table) => {
-      if (table === this.#table) this.heal().catch(failed);
-      else others(table);
-    });
+    const heal = () => void this.heal().catch(failed);
+    return watchTables((table) => (table === this.#table ? heal() : others(table)), heal);
   }
 
   /** Makes the tables anew if they are not those that were left. */

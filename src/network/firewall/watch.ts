@@ -1,19 +1,23 @@
 // Notices when somebody removes tables: `nft flush ruleset` is how other firewalls begin.
 
-import { type StreamChild, spawnStream } from '../../host/index.ts';
+import { KeptProgram, type StreamChild, spawnStream } from '../../host/index.ts';
 
 export interface TableWatch {
   close(): void;
 }
 
 /**
- * Calls `gone` with the name of each table that was removed, by whomever. Until `close`, one program runs that waits for
- * the kernel's word; it does not keep this process alive. Without nft nothing is noticed.
+ * Calls `gone` with the name of each table that was removed, by whomever, and `missed` when some may have been removed
+ * unseen. Until `close`, one program runs that waits for the kernel's word; it does not keep this process alive. Without
+ * nft nothing is noticed.
  */
-export function watchTables(gone: (name: string) => void): TableWatch {
-  const child: StreamChild = spawnStream('nft', ['monitor', 'destroy', 'tables']);
+export function watchTables(gone: (name: string) => void, missed: () => void): TableWatch {
+  return new KeptProgram(() => monitor(gone), missed);
+}
+
+function monitor(gone: (name: string) => void): StreamChild {
+  const child = spawnStream('nft', ['monitor', 'destroy', 'tables']);
   child.unref();
-  child.exit.catch(() => {});
   child.stdin.on('error', () => {});
   child.stderr.resume();
   let text = '';
@@ -26,5 +30,5 @@ export function watchTables(gone: (name: string) => void): TableWatch {
       .map((line) => line.split(' ')[3] ?? '');
     for (const name of new Set(names)) gone(name);
   });
-  return { close: () => child.kill() };
+  return child;
 }
