@@ -37,6 +37,8 @@ export interface Driver {
    * takes to answer, which may be for ever, or until `end` or the signal.
    */
   adopt(spec: InstanceSpec, signal?: AbortSignal): Promise<Instance>;
+  /** Process id of the supervisor of the instance in the folder `dir`, while one lives; no matter whether it answers. */
+  supervisor(dir: string): Promise<number | undefined>;
   /**
    * Ends the supervisor and every process of the instance of this spec without asking them, as the last resort where they
    * do not answer; `status` is what is told of a run that had no end yet. Who waits for that end hears of it.

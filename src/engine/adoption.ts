@@ -5,7 +5,6 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errorMessage, type Instance } from '../core/index.ts';
-import { livingShim } from '../guest/index.ts';
 import { Semaphore, settlesWithin } from '../host/index.ts';
 import { settleLimits } from './changes.ts';
 import { endInstance } from './checkpoints/copies.ts';
@@ -85,7 +84,7 @@ async function read(ctx: EngineContext, id: string, workloads: Found[], halves: 
           ctx.log(`container ${found.record.name}: its record is lost, a copy is used: ${found.lost}`);
         workloads.push({
           workload: new Workload(found.record, undefined),
-          lives: (await livingShim(dir)) !== undefined,
+          lives: (await supervisorIn(ctx, dir)) !== undefined,
         });
     }
   } catch (error) {
@@ -93,9 +92,18 @@ async function read(ctx: EngineContext, id: string, workloads: Found[], halves: 
   }
 }
 
+/** Of whatever isolation. */
+async function supervisorIn(ctx: EngineContext, dir: string): Promise<number | undefined> {
+  for (const driver of ctx.drivers.values()) {
+    const pid = await driver.supervisor(dir);
+    if (pid !== undefined) return pid;
+  }
+  return undefined;
+}
+
 /** Nothing says what ran there, and what still does is not to go on where nobody can find it. */
 async function discardEmpty(ctx: EngineContext, dir: string): Promise<void> {
-  const pid = await livingShim(dir);
+  const pid = await supervisorIn(ctx, dir);
   if (pid === undefined) await ctx.trash.discard(dir);
   else
     ctx.log(`${dir} has no record, but process ${pid} supervises what runs in it: kill it to be rid of both`);

@@ -1,10 +1,10 @@
 // Where the server listens: a unix socket, a loopback port, or a socket that systemd opened.
 
 import { once } from 'node:events';
-import { chmod, chown, lstat, mkdir, mkdtemp, open, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, readFile, rm } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { createConnection } from 'node:net';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { BerthError } from '../core/index.ts';
 
 const GROUP = 'berth';
@@ -54,30 +54,16 @@ export async function listen(server: Server, host: Host): Promise<Listening> {
 async function listenUnix(server: Server, path: string): Promise<Listening> {
   await mkdir(dirname(path), { recursive: true });
   await removeStale(path);
-  await bindPrivately(server, path);
+  // It is made with the daemon's umask, by which none but root may write to it, and so connect, until the group is set.
+  await started(server, () => server.listen(path));
+  const group = await groupId(GROUP);
+  if (group !== undefined) await chown(path, 0, group);
+  await chmod(path, 0o660);
   const close = async () => {
     await closeServer(server);
     await rm(path, { force: true });
   };
   return { address: `unix://${path}`, close };
-}
-
-/** Nobody but root reaches the socket before it has its group and mode: until then it lies in a folder of root's own. */
-async function bindPrivately(server: Server, path: string): Promise<void> {
-  const folder = await mkdtemp(join(dirname(path), '.berth-'));
-  const handle = await open(folder);
-  try {
-    // A path by the descriptor fits into a socket's address, however long the folder's is.
-    await started(server, () => server.listen(`/proc/self/fd/${handle.fd}/socket`));
-    const socket = join(folder, 'socket');
-    const group = await groupId(GROUP);
-    if (group !== undefined) await chown(socket, 0, group);
-    await chmod(socket, 0o660);
-    await rename(socket, path);
-  } finally {
-    await handle.close();
-    await rm(folder, { recursive: true, force: true });
-  }
 }
 
 async function started(server: Server, begin: () => void): Promise<void> {

@@ -15,6 +15,7 @@ function forking(driver: Driver): Driver {
     probe: () => driver.probe(),
     create: (spec, signal) => driver.create(forked(spec), signal),
     adopt: (spec, signal) => driver.adopt(forked(spec), signal),
+    supervisor: (dir) => driver.supervisor(dir),
     end: (spec, status) => driver.end(spec, status),
     close: async () => driver.close?.(),
   };

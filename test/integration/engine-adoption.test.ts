@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, readdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { engineFixture, folderIs, SPEC, shell } from '../fixtures/engine.ts';
@@ -59,15 +59,37 @@ test('a record that cannot be read is set aside with all that is beside it, and 
   const { id } = await fixture.engine.workloads.create(SPEC, 'one');
   await fixture.engine.close();
   const dir = join(fixture.root, 'workloads', id);
-  await writeFile(join(dir, 'record.json'), '{"version":1,"id":');
+  for (const name of ['record.json', 'record.copy.json'])
+    await writeFile(join(dir, name), '{"version":1,"id":');
   await writeFile(join(dir, 'precious'), 'data');
   for (let start = 0; start < 2; start++) {
     const { workloads } = await fixture.reopen();
     assert.deepEqual(workloads.list(), []);
-    assert.deepEqual((await readdir(dir)).toSorted(), ['precious', 'record.json.damaged']);
+    const left = ['precious', 'record.copy.json', 'record.json.damaged'];
+    assert.deepEqual((await readdir(dir)).toSorted(), left);
   }
   assert.equal(fixture.lines.filter((line) => line.includes(id)).length, 2);
 });
+
+for (const [what, spoil] of [
+  ['gone', (path: string) => rm(path)],
+  ['damaged', (path: string) => writeFile(path, '{"version":1,"id":')],
+] as const)
+  test(`a workload whose record is ${what} keeps its name, and can be stopped and removed`, async (t) => {
+    const fixture = await engineFixture(t);
+    const { id } = await fixture.engine.workloads.create(shell('exec sleep 600'), 'first');
+    await fixture.engine.workloads.start(id);
+    await fixture.engine.workloads.rename(id, 'second');
+    await fixture.engine.close();
+    const dir = join(fixture.root, 'workloads', id);
+    await spoil(join(dir, 'record.json'));
+    const { workloads } = await fixture.reopen();
+    assert.equal(workloads.get('second').state, 'running');
+    await assert.rejects(workloads.create(SPEC, 'second'), { code: 'conflict' });
+    assert.equal(await workloads.stop('second', { timeoutSeconds: 5 }), true);
+    await workloads.remove('second', { force: false, volumes: false });
+    assert.deepEqual(await readdir(join(fixture.root, 'workloads')), []);
+  });
 
 test('at the start, always runs again even if it was stopped, unless-stopped does not', async (t) => {
   const fixture = await engineFixture(t);

@@ -11,6 +11,7 @@ import {
   type Instance,
   type InstanceSpec,
 } from '../../core/index.ts';
+import { livingShim } from '../../guest/index.ts';
 import { diskNumber } from '../../host/block-device.ts';
 import { removeEmptyCgroup } from '../../host/cgroup.ts';
 import { resolveUser } from './accounts.ts';
@@ -136,6 +137,10 @@ export class ContainerDriver implements Driver {
     const instance = new ContainerInstance(spec, this.#context, await adoptContainer(spec, signal));
     this.#instances.add(instance);
     return instance;
+  }
+
+  supervisor(dir: string): Promise<number | undefined> {
+    return livingShim(dir);
   }
 
   async end(spec: InstanceSpec, status?: ExitStatus): Promise<void> {

@@ -16,7 +16,7 @@ import {
   type Origin,
 } from '../../core/index.ts';
 import { encodeFields } from '../../formats/frames.ts';
-import type { ShimClient, ShimState } from '../../guest/index.ts';
+import { livingShim, type ShimClient, type ShimState } from '../../guest/index.ts';
 import { writeAtomic } from '../../host/index.ts';
 import {
   type BootKernel,
@@ -253,6 +253,10 @@ class VmDriver implements Driver {
     const instance = this.#instance(spec, false);
     await instance.adopt(signal);
     return instance;
+  }
+
+  supervisor(dir: string): Promise<number | undefined> {
+    return livingShim(dir);
   }
 
   async end(spec: InstanceSpec, status?: ExitStatus): Promise<void> {
