@@ -191,7 +191,8 @@ export class WorkloadTable implements Workloads {
   }
 
   async changes(reference: string): Promise<readonly FileChange[]> {
-    return await this.#files(await this.#reach(reference)).changes();
+    const workload = await this.#reach(reference);
+    return await unlessRemoved(workload, this.#files(workload).changes());
   }
 
   async statPath(reference: string, path: string): Promise<FileStat> {
@@ -206,7 +207,7 @@ export class WorkloadTable implements Workloads {
     const workload = await this.#reach(reference);
     const files = this.#files(workload);
     const stat = await named(workload, path, files.stat(path));
-    const tar = await files.read(path);
+    const tar = await unlessRemoved(workload, files.read(path));
     this.#publish(workload, 'archive-path', { path });
     return { stat, tar };
   }
@@ -219,14 +220,15 @@ export class WorkloadTable implements Workloads {
 
   async export(reference: string): Promise<Readable> {
     const workload = await this.#reach(reference);
-    const tar = await this.#files(workload).read('');
+    const tar = await unlessRemoved(workload, this.#files(workload).read(''));
     this.#publish(workload, 'export');
     return tar;
   }
 
   async commit(reference: string, request: CommitRequest): Promise<Image> {
     const workload = await this.#reach(reference);
-    return await commitWorkload(this.#ctx, workload, this.#files(workload), request);
+    const commit = commitWorkload(this.#ctx, workload, this.#files(workload), request);
+    return await unlessRemoved(workload, commit);
   }
 
   async prune(
@@ -294,10 +296,20 @@ function unsupported({ name, record }: Workload, verb: string): BerthError {
   );
 }
 
+/** Files that go while they are read are no failure of the daemon's. */
+async function unlessRemoved<T>(workload: Workload, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!workload.removing) throw error;
+    throw new BerthError('conflict', `container ${workload.name} is being removed`, { cause: error });
+  }
+}
+
 /** Docker's words for a path that is not there. */
 async function named<T>(workload: Workload, path: string, work: Promise<T>): Promise<T> {
   try {
-    return await work;
+    return await unlessRemoved(workload, work);
   } catch (error) {
     if (!isBerthError(error, 'not-found')) throw error;
     throw new BerthError('not-found', `Could not find the file ${path} in container ${workload.id}`, {

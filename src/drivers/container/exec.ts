@@ -1,7 +1,16 @@
 // One more process in a running container.
 
-import type { Exec, ExecProcess, InstanceSpec, ProcessSpec, TerminalSize } from '../../core/index.ts';
+import {
+  BerthError,
+  type Exec,
+  type ExecProcess,
+  type InstanceSpec,
+  isBerthError,
+  type ProcessSpec,
+  type TerminalSize,
+} from '../../core/index.ts';
 import { type Fields, field, ShimProcessIo } from '../../guest/index.ts';
+import { settlesWithin } from '../../host/patience.ts';
 import { resolveUser } from './accounts.ts';
 import { processConfig } from './config.ts';
 import type { DriverContext } from './context.ts';
@@ -10,6 +19,9 @@ import { askAccounts, type ContainerSupervisor } from './supervisor.ts';
 
 /** The runtime may be slow on a host that has much to do. */
 const EXEC_LIMIT_MS = 60_000;
+
+/** An end that made an exec fail is told by the supervisor within this time. */
+const END_NEWS_MS = 500;
 
 export interface ExecGuard {
   /** Fails with `invalid-state` or `conflict` naming what cannot be done. */
@@ -50,8 +62,18 @@ export class ContainerExec implements Exec {
       return execProcess(io, Number(field(opened, 'pid') ?? 0));
     } catch (error) {
       connection.close();
+      await this.#assertStillRuns(error);
       throw launchError('exec', process.args[0] ?? '', error);
     }
+  }
+
+  /** What the runtime did not find running, or halted, may have been so a moment before. */
+  async #assertStillRuns(error: unknown): Promise<void> {
+    this.#guard.assertRunning('exec');
+    if (!isBerthError(error, 'internal') || error.exitStatus !== undefined) return;
+    const exit = this.#supervisor.exit().catch(() => {});
+    if (!(await settlesWithin(exit, END_NEWS_MS))) return;
+    throw new BerthError('invalid-state', 'cannot exec: the container has just ended', { cause: error });
   }
 }
 

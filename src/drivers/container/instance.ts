@@ -186,7 +186,11 @@ export class ContainerInstance implements Instance {
   async #pause(): Promise<void> {
     this.#assertRunning('pause');
     if (this.#paused) throw new BerthError('conflict', `container ${this.id} is already paused`);
-    await freezeCgroup(this.#spec.cgroupPath, true);
+    await freezeCgroup(this.#spec.cgroupPath, true).catch((cause: NodeJS.ErrnoException) => {
+      // Its group went with its last process, of which nobody has told yet.
+      if (cause.code !== 'ENOENT' && cause.code !== 'ENODEV') throw cause;
+      throw new BerthError('invalid-state', `cannot pause: container ${this.id} has just ended`, { cause });
+    });
     this.#paused = this.#run !== undefined;
   }
 
@@ -220,7 +224,11 @@ export class ContainerInstance implements Instance {
   async remove(): Promise<void> {
     if (this.#run !== undefined || this.#starting)
       throw new BerthError('invalid-state', `container ${this.id} is running: stop it first`);
-    await this.#supervisor.end();
+    await this.#supervisor.end(() => this.#removeFiles());
+    await this.#context.forget(this);
+  }
+
+  async #removeFiles(): Promise<void> {
     const names = [
       LAYER_IMAGE,
       'upper',
@@ -238,6 +246,5 @@ export class ContainerInstance implements Instance {
     await Promise.all(
       [...names, ...rotated].map((name) => rm(join(this.#spec.dir, name), { recursive: true, force: true })),
     );
-    await this.#context.forget(this);
   }
 }

@@ -77,6 +77,7 @@ export class ContainerSupervisor {
   /** One shim at a time: whoever gets or makes one does so alone. */
   readonly #turn = new Mutex();
   #idle: Idle | undefined;
+  #removed = false;
 
   constructor(
     context: DriverContext,
@@ -154,6 +155,7 @@ export class ContainerSupervisor {
   }
 
   async #spawn(): Promise<ShimClient> {
+    if (this.#removed) throw new BerthError('invalid-state', `container ${this.#spec().id} is removed`);
     return spawnShim(this.#context.shimPath, await this.#context.runtimePath(), this.#spec());
   }
 
@@ -282,12 +284,17 @@ export class ContainerSupervisor {
 
   #ending: Promise<unknown> = Promise.resolve();
 
-  /** Resolves when no shim of this container is left; none must be running its process. */
-  end(): Promise<void> {
+  /**
+   * Ends all shims, none of which must be running its process, and does `work` before another may be started; when that
+   * succeeds, none is any more.
+   */
+  end(work: () => Promise<void>): Promise<void> {
     return this.#turn.run(async () => {
       const idle = this.#idle;
       this.#idle = undefined;
       await Promise.all([this.#client?.ended(), idle?.client.quit(), this.#ending]);
+      await work();
+      this.#removed = true;
     });
   }
 }

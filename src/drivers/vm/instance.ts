@@ -218,7 +218,10 @@ export class VmInstance implements Instance {
       throw new BerthError('invalid-state', `VM ${this.id} is running: stop it first`);
     // The guest may still be writing its disk out, for a next start that there will not be.
     await killCgroup(this.#spec.cgroupPath);
-    await this.#supervisor.end();
+    await this.#supervisor.end(() => this.#removeFiles());
+  }
+
+  async #removeFiles(): Promise<void> {
     await cleanAfterShim(this.#spec);
     const names = (await readdir(this.#spec.dir).catch(() => [])).filter((name) => OWN_FILES.test(name));
     await Promise.all(names.map((name) => rm(join(this.#spec.dir, name), { force: true, recursive: true })));

@@ -51,6 +51,7 @@ export class VmSupervisor {
   /** Waits for `start` with attachers already on it. */
   #early: ShimClient | undefined;
   readonly #turn = new Mutex();
+  #removed = false;
   /** Whether nothing has been written to its disk yet. */
   #pristine: boolean;
   /** What the first run goes on from. */
@@ -143,6 +144,7 @@ export class VmSupervisor {
     // The last run's machine may still be writing its disk out.
     await this.#client?.ended();
     await this.#holder.end();
+    if (this.#removed) throw new BerthError('invalid-state', `VM ${this.#spec().id} is removed`);
     const claimed =
       this.#pristine && this.#origin === undefined ? await this.#host.claim(this.#spec()) : undefined;
     this.#pristine = false;
@@ -151,6 +153,7 @@ export class VmSupervisor {
 
   async #launch(): Promise<ShimClient> {
     const spec = this.#spec();
+    if (this.#removed) throw new BerthError('invalid-state', `VM ${spec.id} is removed`);
     this.#pristine = false;
     await this.#lastOneGone();
     if (await shimDied(spec.dir)) await cleanAfterShim(spec);
@@ -196,13 +199,18 @@ export class VmSupervisor {
     });
   }
 
-  /** Resolves when no shim is left; none must be running its process. */
-  end(): Promise<void> {
+  /**
+   * Ends all shims, none of which must be running its process, and does `work` before another may be started; when that
+   * succeeds, none is any more.
+   */
+  end(work: () => Promise<void>): Promise<void> {
     return this.#turn.run(async () => {
       const early = this.#early;
       this.#early = undefined;
       await Promise.all([early?.quit(), this.#holder.end(), this.#client?.ended()]);
       await this.#lastOneGone();
+      await work();
+      this.#removed = true;
     });
   }
 }
