@@ -134,6 +134,10 @@ export class ShimClient {
     await this.prepare('hold', fields);
   }
 
+  async state(): Promise<ShimState> {
+    return parseState(await this.#ask('state'));
+  }
+
   /** From now on this connection alone does not keep the process alive. */
   unref(): void {
     this.#control.unref();
