@@ -1,12 +1,13 @@
 // A VM's monitor and virtiofsd, looked at from the host: what either could do if the guest took it over.
 
 import assert from 'node:assert/strict';
-import { mkdir, readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Instance } from '../../src/core/index.ts';
+import { createVmDriver } from '../../src/drivers/vm/index.ts';
 import { cgroupPids, run } from '../../src/host/index.ts';
-import { execToEnd, openVmLab, type SpecChange, type VmLab } from '../fixtures/vm.ts';
+import { execToEnd, openVmLab, type SpecChange, type VmLab, vmPaths } from '../fixtures/vm.ts';
 
 const BENCH = join(import.meta.dirname, '../../build/bin/berth-bench');
 /** Admitted of the host's system calls while a machine runs. */
@@ -172,5 +173,50 @@ describe('what stands around a VM', { timeout: 300_000 }, () => {
         .sort();
     assert.ok(pairs(listed).length > 3, listed);
     assert.deepEqual(pairs(listed), pairs(looked));
+  });
+
+  test('a monitor that makes a call which only an intruder makes is ended, and the reason says so', async () => {
+    const source = join(lab.root, 'intruder.c');
+    const qemu = join(lab.root, 'intruder');
+    await writeFile(
+      source,
+      '#include <sys/mount.h>\nint main(void) { return mount("a", "/", "tmpfs", 0, 0); }\n',
+    );
+    await run('musl-gcc', ['-static', '-o', qemu, source]);
+    await chmod(lab.root, 0o755);
+    const driver = createVmDriver({
+      ...vmPaths,
+      cacheDir: lab.cacheDir,
+      qemu,
+      kvmDevice: join(lab.root, 'no-kvm'),
+    });
+    const vm = await driver.create(await lab.spec(['true'], { annotations: { 'berth.boot': 'cold' } }));
+    await assert.rejects(vm.start(), /killed by signal 31: it made a system call that its filter refuses/);
+    await vm.remove();
+    await driver.close?.();
+  });
+
+  test('without virtiofsd machines run, and mounts are refused with what to install', async () => {
+    const virtiofsd = join(lab.root, 'absent');
+    const driver = createVmDriver({
+      ...vmPaths,
+      cacheDir: lab.cacheDir,
+      virtiofsd,
+      kvmDevice: join(lab.root, 'no-kvm'),
+    });
+    const probe = await driver.probe();
+    assert.equal(probe.usable, true);
+    assert.match(
+      probe.probes.find(({ name }) => name === 'virtiofsd')?.remedy ?? '',
+      /install the package virtiofsd/,
+    );
+    const mounts: SpecChange['mounts'] = [
+      { type: 'bind', source: shared, target: '/data', readonly: true, propagation: 'rprivate' },
+    ];
+    await assert.rejects(
+      driver.create(await lab.spec(['true'], { mounts })),
+      /no virtiofsd is at .*: install the package/,
+    );
+    await driver.close?.();
   });
 });
