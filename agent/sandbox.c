@@ -11,6 +11,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "../shim/place.h"
 #include "agent.h"
 
 /* System calls that musl does not wrap yet; the numbers are the same on all architectures. */
@@ -19,6 +20,7 @@
 #define SYS_PIDFD_OPEN 434
 #define OPEN_TREE_CLONE 1
 #define MOVE_MOUNT_F_EMPTY_PATH 4
+#define MOVE_MOUNT_T_EMPTY_PATH 0x40
 
 #define MAX_MOUNTS 256
 
@@ -71,19 +73,13 @@ static int has(const char *flags, const char *flag)
     return 0;
 }
 
-static int make_file(const char *path)
+/* The mount point in the workload's root, made to fit where it is not there; -1 with errno. */
+static int open_place(const char *target, int is_folder)
 {
-    char parent[4096];
-    if (access(path, F_OK) == 0) return 0;
-    snprintf(parent, sizeof parent, "%s", path);
-    char *slash = strrchr(parent, '/');
-    if (slash && slash != parent) {
-        *slash = 0;
-        if (make_folders(parent, 0755) < 0) return -1;
-    }
-    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-    if (fd >= 0) close(fd);
-    return fd < 0 ? -1 : 0;
+    int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int fd = root < 0 ? -1 : place_make(root, target, is_folder), error = errno;
+    if (root >= 0) close(root);
+    return errno = error, fd;
 }
 
 /* Puts a cloned mount at a target, made as a folder or file to fit it. */
@@ -91,10 +87,11 @@ static int place_tree(int tree, const char *target, struct failure *failure)
 {
     struct stat status;
     if (fstat(tree, &status) < 0) return cannot(failure, "look at the source of", target);
-    if ((S_ISDIR(status.st_mode) ? make_folders(target, 0755) : make_file(target)) < 0)
-        return cannot(failure, "make the mount point", target);
-    if (syscall(SYS_MOVE_MOUNT, tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-        return cannot(failure, "mount", target);
+    int place = open_place(target, S_ISDIR(status.st_mode));
+    if (place < 0) return cannot(failure, "make the mount point", target);
+    int result = (int)syscall(SYS_MOVE_MOUNT, tree, "", place, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+    if (result < 0) return close(place), cannot(failure, "mount", target);
+    close(place);
     close(tree);
     return 0;
 }
@@ -102,8 +99,11 @@ static int place_tree(int tree, const char *target, struct failure *failure)
 static int mount_new(const char *type, const char *target, unsigned long flags, const char *options,
                      struct failure *failure)
 {
-    if (make_folders(target, 0755) < 0) return cannot(failure, "make the mount point", target);
-    if (mount(type, target, type, flags, options) < 0) return cannot(failure, "mount", target);
+    int place = open_place(target, 1);
+    if (place < 0) return cannot(failure, "make the mount point", target);
+    int result = fchdir(place) < 0 ? -1 : mount(type, ".", type, flags, options), error = errno;
+    close(place);
+    if (chdir("/") < 0 || result < 0) return errno = error, cannot(failure, "mount", target);
     return 0;
 }
 
@@ -232,6 +232,8 @@ static int place_own_files(const int trees[OWN_FILES], struct failure *failure)
         if (trees[i] < 0) continue;
         if (own_files[i].replaces && access(own_files[i].target, F_OK) < 0) close(trees[i]);
         else if (place_tree(trees[i], own_files[i].target, failure) < 0) return -1;
+        else if (fields_flag(&configuration.fields, "readonly") && remount_readonly(own_files[i].target, failure) < 0)
+            return -1;
     }
     return 0;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <fcntl.h>
 
+#include "../shim/upper.h"
 #include "agent.h"
 
 static int mount_at(const char *source, const char *target, const char *type, unsigned long flags,
@@ -35,7 +36,7 @@ static int mount_root(struct failure *failure)
     forget_disk("/dev/vdb");
     if (mount_at("/dev/vda", LOWER_PATH, "erofs", MS_RDONLY, NULL, failure) < 0) return -1;
     if (mount_at("/dev/vdb", WRITABLE_PATH, "ext4", MS_NOATIME, "noinit_itable", failure) < 0) return -1;
-    if (mkdir(UPPER_PATH, 0755) < 0 && errno != EEXIST)
+    if (upper_make(UPPER_PATH, LOWER_PATH) < 0)
         return fail_with(failure, "internal", 0, "the writable disk cannot be used: %s", strerror(errno));
     mkdir(WRITABLE_PATH "/work", 0755);
     return mount_at("overlay", ROOT_PATH, "overlay", 0,

@@ -141,6 +141,7 @@ static void start(const struct fields *request)
     if (broken) return main_failed("internal", 0, broken);
     if (write_files(request) < 0 || (container.init && copy_init() < 0)) return main_failed("internal", 0, strerror(errno));
     const char *problem = mounts_sources(request);
+    if (!problem) problem = mounts_targets(request);
     if (problem) return main_failed("invalid-argument", 0, problem);
     problem = network_start(request);
     if (problem) return main_failed("internal", 0, problem);

@@ -44,6 +44,7 @@ extern struct container container;
 const char *mounts_prepare(void);
 /* Binds what the `source` fields tell of (image.h) to run/source.NUMBER. Done once; NULL, or what went wrong. */
 const char *mounts_sources(const struct fields *request);
+const char *mounts_targets(const struct fields *request);
 /* Lets go of them, and so of their loop devices, before anyone is told that we are gone. */
 void mounts_release(void);
 /* Binds a host path into rootfs, for a stopped instance. Links in `target` are resolved inside the root. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -102,20 +103,69 @@ static int hand_over(struct conn *conn, const char *op, const struct fields *fie
     return 0;
 }
 
-/* The user and group files of the image as it is now, without what is mounted over it. */
-static int accounts(struct conn *conn)
+static int is_same(int a, int b)
 {
-    struct buffer fields = {0};
-    int root = open("rootfs", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    fsops_accounts(&fields, root);
+    struct stat first, second;
+    return a >= 0 && b >= 0 && fstat(a, &first) == 0 && fstat(b, &second) == 0 && first.st_dev == second.st_dev &&
+           first.st_ino == second.st_ino;
+}
+
+/* The file `name` in /etc as it will be with these mounts (`source`, `target` and mode in turn, outer ones first) on the
+ * root; those inside are only there when the main process runs. */
+static int find_account_file(int root, const char *name, const struct fields *fields)
+{
+    char path[64];
+    size_t cursor = 0;
+    snprintf(path, sizeof path, "/etc/%s", name);
+    int found = resolve(root, path, O_PATH), folder = resolve(root, "/etc", O_PATH);
+    for (const char *source; (source = fields_next(fields, "mount", &cursor));) {
+        const char *target = fields_next(fields, "mount", &cursor);
+        if (!target || !fields_next(fields, "mount", &cursor)) break;
+        int place = resolve(root, target, O_PATH), over = -1;
+        if (is_same(place, found) || (place < 0 && !strcmp(target, path))) over = open(source, O_PATH | O_CLOEXEC);
+        else if (is_same(place, folder)) {
+            int inside = open(source, O_PATH | O_DIRECTORY | O_CLOEXEC);
+            over = resolve(inside, name, O_PATH);
+            if (inside >= 0) close(inside);
+        }
+        if (place >= 0) close(place);
+        if (over < 0) continue;
+        if (found >= 0) close(found);
+        found = over;
+    }
+    if (folder >= 0) close(folder);
+    return found;
+}
+
+static void add_account_file(struct buffer *answer, int root, const char *name, const struct fields *fields)
+{
+    int found = find_account_file(root, name, fields);
+    fsops_account(answer, name, found);
+    if (found >= 0) close(found);
+}
+
+/* The user and group files as the main process sees them, or is going to. */
+static int accounts(struct conn *conn, const struct fields *fields)
+{
+    static const struct fields none;
+    struct buffer answer = {0};
+    char path[64] = "rootfs";
+    int runs = main_state() == MAIN_RUNNING || main_state() == MAIN_PAUSED;
+    if (runs) snprintf(path, sizeof path, "/proc/%d/root", main_pid());
+    /* Sources that cannot be mounted are told by the start that needs them. */
+    if (!runs && main_state() != MAIN_HELD) mounts_sources(fields);
+    int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    const struct fields *covers = runs || main_state() == MAIN_HELD ? &none : fields;
+    add_account_file(&answer, root, "passwd", covers);
+    add_account_file(&answer, root, "group", covers);
     if (root >= 0) close(root);
-    conn_send_fields(conn, FRAME_OPENED, &fields);
+    conn_send_fields(conn, FRAME_OPENED, &answer);
     return 0;
 }
 
 int files_operation(struct conn *conn, const char *op, const struct fields *fields)
 {
-    if (!strcmp(op, "accounts")) return accounts(conn);
+    if (!strcmp(op, "accounts")) return accounts(conn, fields);
     if (!strcmp(op, "changes") || fsops_knows(op)) return hand_over(conn, op, fields);
     return -1;
 }

@@ -274,15 +274,26 @@ static int serve_write(int socket, int root, const char *path, const struct fiel
     return fail_with(socket, error, stream.problem);
 }
 
+void fsops_account(struct buffer *fields, const char *name, int found)
+{
+    char *text = xmalloc(MAX_ACCOUNTS + 1);
+    int fd = found < 0 ? -1 : reopen_file(found, O_RDONLY);
+    ssize_t length = fd < 0 ? -1 : read(fd, text, MAX_ACCOUNTS);
+    if (fd >= 0) close(fd);
+    if (length > 0) {
+        text[length] = 0;
+        field_add(fields, name, text);
+    }
+    free(text);
+}
+
 void fsops_accounts(struct buffer *fields, int root)
 {
     static const char *const files[][2] = {{"passwd", "/etc/passwd"}, {"group", "/etc/group"}};
     for (size_t i = 0; i < 2; i++) {
-        char *text = xmalloc(MAX_ACCOUNTS + 1);
-        int fd = resolve_file(root, files[i][1]);
-        if (fd >= 0 && read(fd, text, MAX_ACCOUNTS) > 0) field_add(fields, files[i][0], text);
-        if (fd >= 0) close(fd);
-        free(text);
+        int found = resolve(root, files[i][1], O_PATH);
+        fsops_account(fields, files[i][0], found);
+        if (found >= 0) close(found);
     }
 }
 

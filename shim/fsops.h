@@ -15,6 +15,8 @@ int fsops_serve(int socket, int root, const char *op, const struct fields *field
 int fsops_changes(int socket, int upper, const int *lower, int count);
 /* Adds the root's user and group files, as far as they are regular files, as fields "passwd" and "group". */
 void fsops_accounts(struct buffer *fields, int root);
+/* Adds the text of one, opened as O_PATH, when it is a regular file; -1 is none. */
+void fsops_account(struct buffer *fields, const char *name, int found);
 /* Sends FAIL with the code that fits errno. Returns 1. */
 int fsops_fail(int socket, int error, const char *what);
 

@@ -12,8 +12,10 @@
 
 #include "container.h"
 #include "image.h"
+#include "place.h"
 #include "read-only.h"
 #include "resolve.h"
+#include "upper.h"
 
 static char problem[1024];
 
@@ -67,12 +69,17 @@ static int own_namespace(void)
     return unshare(CLONE_NEWNS) < 0 ? -1 : mount("", "/", NULL, MS_REC | MS_SLAVE, NULL);
 }
 
+static const char *uppermost(void)
+{
+    return container.layer_count ? container.layers[container.layer_count - 1] : NULL;
+}
+
 static int make_folders(void)
 {
-    static const char *const names[] = {"run", "upper", "work", "rootfs"};
+    static const char *const names[] = {"run", "work", "rootfs"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (mkdir(names[i], i ? 0755 : 0700) < 0 && errno != EEXIST) return -1;
-    return 0;
+    return upper_make("upper", uppermost());
 }
 
 static int bind_read_only(const char *source, const char *target)
@@ -96,7 +103,7 @@ static const char *mount_layer(void)
 {
     if (!container.layer_image) return "";
     if (mkdir("run/layer", 0700) < 0 || image_mount(container.layer_image, "run/layer") < 0) return NULL;
-    if (mkdir("run/layer/upper", 0755) < 0 && errno != EEXIST) return NULL;
+    if (upper_make("run/layer/upper", uppermost()) < 0) return NULL;
     if (mkdir("run/layer/work", 0755) < 0 && errno != EEXIST) return NULL;
     return mount("run/layer/upper", "upper", NULL, MS_BIND, NULL) < 0 ? NULL : "run/layer/";
 }
@@ -132,6 +139,8 @@ static int mount_rootfs(const char *where)
     buffer_text(&data, where);
     buffer_text(&data, "work");
     if (!access("/sys/module/overlay/parameters/index", F_OK)) buffer_text(&data, ",index=off");
+    /* A layer of its own is another file system than the image: inode numbers of both must not meet. */
+    if (*where && !access("/sys/module/overlay/parameters/xino_auto", F_OK)) buffer_text(&data, ",xino=on");
     if (container.ephemeral) buffer_text(&data, ",volatile");
     buffer_append(&data, "", 1);
     int result = mount("overlay", "rootfs", "overlay", 0, buffer_head(&data));
@@ -190,14 +199,32 @@ void mounts_release(void)
     }
 }
 
-static int make_target(int root, const char *target, int is_folder)
+static const char *make_target(int root, const char *target, int is_folder)
 {
-    int fd = resolve_parents(root, target, 0755);
-    if (fd < 0) return -1;
-    const char *name = path_base(target);
-    int made = is_folder ? mkdirat(fd, name, 0755) : mknodat(fd, name, S_IFREG | 0644, 0);
+    if (!place_dangles(root, target)) return NULL;
+    int fd = place_make(root, target, is_folder);
+    if (fd < 0) return failed(target);
     close(fd);
-    return made < 0 && errno != EEXIST ? -1 : resolve(root, target, O_PATH);
+    return NULL;
+}
+
+/* Makes what mounts are to be put over where their targets are links that lead nowhere: runtimes refuse those. */
+const char *mounts_targets(const struct fields *request)
+{
+    static const char *const own[] = {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf"};
+    size_t cursor = 0;
+    const char *source, *broken = NULL;
+    int root = open("rootfs", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    for (size_t i = 0; !broken && i < sizeof own / sizeof *own; i++) broken = make_target(root, own[i], 0);
+    while (!broken && (source = fields_next(request, "mount", &cursor))) {
+        struct stat info;
+        const char *target = fields_next(request, "mount", &cursor);
+        if (!fields_next(request, "mount", &cursor)) broken = "incomplete mount";
+        /* A source that is not there is the runtime's to refuse. */
+        else if (stat(source, &info) == 0) broken = make_target(root, target, S_ISDIR(info.st_mode));
+    }
+    close(root);
+    return broken;
 }
 
 const char *mounts_bind(const char *source, const char *target, int read_only)
@@ -206,8 +233,7 @@ const char *mounts_bind(const char *source, const char *target, int read_only)
     char path[64];
     int root = open("rootfs", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (root < 0 || stat(source, &info) < 0) return failed(source);
-    int fd = resolve(root, target, O_PATH);
-    if (fd < 0) fd = make_target(root, target, S_ISDIR(info.st_mode));
+    int fd = place_make(root, target, S_ISDIR(info.st_mode));
     close(root);
     if (fd < 0) return failed(target);
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);

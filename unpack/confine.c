@@ -123,7 +123,7 @@ static void enter(const char *target)
 		fail_host(target, "cannot enter it", errno);
 }
 
-void confine(const char *target, bool devices)
+void confine(const char *target)
 {
 	// Whatever the caller may have left open.
 	syscall(SYS_close_range, 3u, ~0u, 0u);
@@ -135,6 +135,6 @@ void confine(const char *target, bool devices)
 		fail_host(NULL, "cannot give up new privileges", errno);
 	drop_capabilities();
 	set_limits();
-	if (filter_unpacking(devices) != 0)
+	if (filter_unpacking() != 0)
 		fail_host(NULL, "cannot install the filter of system calls", errno);
 }

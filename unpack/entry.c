@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 struct xattr_copy {
@@ -78,26 +79,17 @@ _Noreturn static void fail_read(struct archive *in, const char *name)
 	fail(EXIT_BAD_ARCHIVE, name, "the archive is damaged: %s", text == NULL ? "unreadable" : text);
 }
 
-static bool under_dev(const char *name)
-{
-	return strncmp(name, "dev/", 4) == 0;
-}
-
-// False when the entry is to be left out.
+// Devices are made as the layer says and never opened. False when the entry is to be left out.
 static bool check_device(struct archive_entry *entry, const char *name)
 {
 	mode_t type = archive_entry_filetype(entry);
 
 	if (type == S_IFSOCK)
 		return false;
-	if (type != S_IFCHR && type != S_IFBLK)
-		return true;
 	if (type == S_IFCHR && archive_entry_rdevmajor(entry) == 0 && archive_entry_rdevminor(entry) == 0)
 		fail(EXIT_BAD_ARCHIVE, name,
 		     "is an overlayfs whiteout device; an image layer marks deletions by .wh. names");
-	if (!under_dev(name))
-		fail(EXIT_BAD_ARCHIVE, name, "is a device node outside of dev/");
-	return false;
+	return true;
 }
 
 static void check_size(const struct unpacker *u, struct archive_entry *entry, const char *name)
@@ -148,6 +140,10 @@ static void write_entry(struct unpacker *u, struct archive *in, struct archive_e
 
 static void note_root(struct unpacker *u, struct archive_entry *entry)
 {
+	const char *name;
+	const void *value;
+	size_t size;
+
 	if (archive_entry_hardlink(entry) != NULL || archive_entry_filetype(entry) != S_IFDIR)
 		fail(EXIT_BAD_ARCHIVE, archive_entry_pathname(entry), "the root of the layer is not a folder");
 	u->has_root = true;
@@ -156,13 +152,20 @@ static void note_root(struct unpacker *u, struct archive_entry *entry)
 	u->root_gid = (gid_t)archive_entry_gid(entry);
 	u->root_mtime.tv_sec = archive_entry_mtime(entry);
 	u->root_mtime.tv_nsec = archive_entry_mtime_nsec(entry);
+	if (u->plain)
+		return;
+	filter_xattrs(entry);
+	archive_entry_xattr_reset(entry);
+	while (archive_entry_xattr_next(entry, &name, &value, &size) == ARCHIVE_OK)
+		if (setxattr(".", name, value, size, 0) != 0)
+			fail_host(".", "cannot set the root folder's attributes", errno);
 }
 
 void finish_root(const struct unpacker *u)
 {
 	const struct timespec times[2] = {u->root_mtime, u->root_mtime};
 
-	if (!u->has_root)
+	if (u->plain && !u->has_root)
 		return;
 	if (chown(".", u->root_uid, u->root_gid) != 0 || chmod(".", u->root_mode) != 0 ||
 	    utimensat(AT_FDCWD, ".", times, 0) != 0)

@@ -1,11 +1,11 @@
-// The system calls that unpacking makes; all others do not exist. Those that lead out of the folder, which the capabilities
+// The system calls that unpacking makes; all others do not exist. Devices are made as an archive says, in a mount where
+// none can be opened. Those that lead out of the folder, which the capabilities
 // that are kept would allow, end the process.
 #define _GNU_SOURCE
 #include "unpack.h"
 
 #include "../shim/filter.h"
 
-#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #define SYS_FCHMODAT2 452
@@ -15,7 +15,7 @@ static const unsigned short admitted[] = {
 	SYS_read, SYS_readv, SYS_write, SYS_writev, SYS_pwrite64, SYS_lseek, SYS_openat, SYS_close, SYS_fcntl, SYS_dup,
 	SYS_newfstatat, SYS_fstat, SYS_statx, SYS_fstatfs, SYS_statfs, SYS_getdents64, SYS_readlinkat, SYS_faccessat,
 	SYS_umask, SYS_utimensat, SYS_fchown, SYS_fchownat, SYS_fchmod, SYS_fchmodat, SYS_FCHMODAT2, SYS_ftruncate,
-	SYS_mkdirat, SYS_symlinkat, SYS_linkat, SYS_unlinkat, SYS_chdir, SYS_fchdir, SYS_getcwd, SYS_syncfs, SYS_fsync,
+	SYS_mkdirat, SYS_mknodat, SYS_symlinkat, SYS_linkat, SYS_unlinkat, SYS_chdir, SYS_fchdir, SYS_getcwd, SYS_syncfs, SYS_fsync,
 	SYS_setxattr, SYS_lsetxattr, SYS_fsetxattr, SYS_getxattr, SYS_lgetxattr, SYS_fgetxattr, SYS_flistxattr,
 	SYS_llistxattr, SYS_fremovexattr, SYS_lremovexattr,
 	SYS_mmap, SYS_munmap, SYS_mremap, SYS_mprotect, SYS_madvise, SYS_brk, SYS_futex, SYS_getrandom,
@@ -23,7 +23,7 @@ static const unsigned short admitted[] = {
 	SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_getpid, SYS_gettid, SYS_tgkill, SYS_clock_gettime,
 #ifdef __x86_64__
 	SYS_stat, SYS_lstat, SYS_access, SYS_readlink, SYS_chown, SYS_lchown, SYS_chmod, SYS_mkdir, SYS_rmdir, SYS_symlink,
-	SYS_link, SYS_unlink, SYS_gettimeofday, SYS_time,
+	SYS_link, SYS_unlink, SYS_mknod, SYS_gettimeofday, SYS_time,
 #endif
 };
 
@@ -33,26 +33,12 @@ static const unsigned short deadly[] = {
 	SYS_perf_event_open, SYS_userfaultfd, SYS_keyctl,
 };
 
-// Whiteouts, and fifos; devices of other numbers only for archives of the user's own.
-static void admit_nodes(struct filter *filter, unsigned short call, int first, bool devices)
-{
-	if (devices)
-		filter_answer(filter, &call, 1, SECCOMP_RET_ALLOW);
-	filter_answer_if(filter, call, first + 1, S_IFMT, S_IFIFO, SECCOMP_RET_ALLOW);
-	filter_answer_if(filter, call, first + 2, ~0u, 0, SECCOMP_RET_ALLOW);
-	filter_answer(filter, &call, 1, FILTER_REFUSED);
-}
-
-int filter_unpacking(bool devices)
+int filter_unpacking(void)
 {
 	static struct filter filter;
 
 	filter_begin(&filter);
 	filter_answer(&filter, admitted, LENGTH(admitted), SECCOMP_RET_ALLOW);
-	admit_nodes(&filter, SYS_mknodat, 1, devices);
-#ifdef __x86_64__
-	admit_nodes(&filter, SYS_mknod, 0, devices);
-#endif
 	filter_answer(&filter, deadly, LENGTH(deadly), SECCOMP_RET_KILL_PROCESS);
 	return filter_end(&filter);
 }

@@ -1,5 +1,8 @@
 // berth-unpack [--max-bytes N] [--max-entries N] [--max-depth N] [--sync] [--plain] FOLDER < layer.tar
-// Prints {"bytes":N,"entries":N} when all is unpacked; otherwise one line on stderr that names the entry.
+// Prints {"bytes":N,"entries":N} when all is unpacked, and behind that line the folders that a cover may be needed for
+// (folders_print); otherwise one line on stderr that names the entry.
+// berth-unpack --compose COVER LAYER... < folders of the layers, uppermost first
+// Fills the folder COVER with what belongs over the layers (compose), and prints the same line.
 #define _GNU_SOURCE
 #include "unpack.h"
 
@@ -15,8 +18,10 @@
 
 struct options {
 	struct limits limits;
-	bool sync, plain;
+	bool sync, plain, compose;
 	const char *target;
+	int layer_count;
+	char *const *layers;
 };
 
 static uint64_t parse_number(const char *text)
@@ -34,7 +39,7 @@ static struct options parse_options(int argc, char **argv)
 	static const struct option names[] = {
 		{"max-bytes", required_argument, NULL, 'b'}, {"max-entries", required_argument, NULL, 'e'},
 		{"max-depth", required_argument, NULL, 'd'}, {"sync", no_argument, NULL, 's'},
-		{"plain", no_argument, NULL, 'p'},
+		{"plain", no_argument, NULL, 'p'},	      {"compose", no_argument, NULL, 'c'},
 		{NULL, 0, NULL, 0},
 	};
 	struct options options = {.limits = {UINT64_MAX, UINT64_MAX, 512}};
@@ -51,12 +56,16 @@ static struct options parse_options(int argc, char **argv)
 			options.sync = true;
 		else if (name == 'p')
 			options.plain = true;
+		else if (name == 'c')
+			options.compose = true;
 		else
 			exit(EXIT_USAGE);
 	}
-	if (optind + 1 != argc)
+	if (options.compose ? optind + 2 > argc : optind + 1 != argc)
 		fail(EXIT_USAGE, NULL, "usage: berth-unpack [options] FOLDER < layer.tar");
 	options.target = argv[optind];
+	options.layer_count = argc - optind - 1;
+	options.layers = argv + optind + 1;
 	return options;
 }
 
@@ -99,9 +108,14 @@ static void drain(void)
 int main(int argc, char **argv)
 {
 	struct options options = parse_options(argc, argv);
-	struct unpacker u = {.limits = options.limits, .plain = options.plain};
+	static struct unpacker u;
 
-	confine(options.target, options.plain);
+	if (options.compose)
+		compose(options.target, options.layer_count, options.layers);
+	u.limits = options.limits;
+	u.plain = options.plain;
+	u.root_mode = 0755;
+	confine(options.target);
 	int root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct archive *in = open_input();
 	u.disk = archive_write_disk_new();
@@ -111,6 +125,7 @@ int main(int argc, char **argv)
 	unpack(&u, in);
 	if (archive_write_close(u.disk) != ARCHIVE_OK)
 		fail_host(NULL, "cannot finish the folders", archive_errno(u.disk));
+	folders_settle(&u.folders);
 	finish_root(&u);
 	archive_read_free(in);
 	archive_write_free(u.disk);
@@ -118,5 +133,10 @@ int main(int argc, char **argv)
 	if (options.sync && (root < 0 || syncfs(root) != 0))
 		fail_host(NULL, "cannot flush the disk", errno);
 	printf("{\"bytes\":%" PRIu64 ",\"entries\":%" PRIu64 "}\n", u.bytes, u.entries);
-	return 0;
+	folders_print(&u.folders, stdout);
+	if (!u.plain && !u.has_root)
+		printf("%c.%c", IMPLIED, 0);
+	if (u.is_sealed)
+		printf("%c.%c", SEALED, 0);
+	return fflush(stdout) == 0 ? 0 : EXIT_HOST;
 }

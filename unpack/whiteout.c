@@ -8,6 +8,7 @@
 #include <fts.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -18,7 +19,7 @@
 #define META_PREFIX ".wh..wh."
 #define OPAQUE ".wh..wh..opq"
 
-static bool is_whiteout(const struct stat *st)
+bool is_whiteout(const struct stat *st)
 {
 	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
 }
@@ -57,65 +58,154 @@ static void whiteout_to_folder(const char *name)
 	set_opaque(name);
 }
 
-static void make_parents(const char *name)
+// The folder's own path from the root, whatever links the archive's name of it goes through.
+static void own_path(const char *folder, char *out)
+{
+	char real[PATH_MAX];
+
+	if (*folder == '\0') {
+		*out = '\0';
+		return;
+	}
+	if (realpath(folder, real) == NULL)
+		fail_host(folder, "cannot look at the folder", errno);
+	memcpy(out, real + 1, strlen(real));
+}
+
+static void note(struct unpacker *u, const char *folder, enum folder_kind kind)
 {
 	char path[PATH_MAX];
+
+	own_path(folder, path);
+	folder_set(&u->folders.kinds, path, (char)kind, &u->folders.bytes);
+}
+
+// One folder above an entry. False when it is deleted, and nothing but a whiteout is to be in it.
+static bool make_parent(struct unpacker *u, const char *path, bool is_content)
+{
 	struct stat st;
 
+	if (lstat(path, &st) != 0) {
+		if (errno != ENOENT || mkdir(path, 0755) != 0)
+			fail_host(path, "cannot make the folder", errno);
+		note(u, path, is_content ? IMPLIED : CARRIER);
+		return true;
+	}
+	if (is_whiteout(&st)) {
+		if (!is_content)
+			return false;
+		whiteout_to_folder(path);
+		note(u, path, FRESH);
+		return true;
+	}
+	if (S_ISLNK(st.st_mode) && stat(path, &st) != 0)
+		fail(EXIT_BAD_ARCHIVE, path, "is a link to what is not in the layer, and entries are in it");
+	if (!S_ISDIR(st.st_mode)) {
+		if (unlink(path) != 0 || mkdir(path, 0755) != 0)
+			fail_host(path, "cannot make the folder", errno);
+		note(u, path, is_content ? IMPLIED : CARRIER);
+	} else if (is_content && u->folders.kinds != NULL) {
+		char own[PATH_MAX];
+		own_path(path, own);
+		if (folder_kind(&u->folders.kinds, own) == CARRIER)
+			folder_set(&u->folders.kinds, own, IMPLIED, &u->folders.bytes);
+	}
+	return true;
+}
+
+bool make_parents(struct unpacker *u, const char *name, bool is_content)
+{
+	char path[PATH_MAX];
+	const char *last = strrchr(name, '/');
+	size_t length = last == NULL ? 0 : (size_t)(last - name);
+
+	if (is_content && length > 0 && strncmp(u->parent, name, length) == 0 && u->parent[length] == '\0')
+		return true;
 	snprintf(path, sizeof path, "%s", name);
 	for (char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
-		if (lstat(path, &st) != 0) {
-			if (errno != ENOENT || mkdir(path, 0755) != 0)
-				fail_host(path, "cannot make the folder", errno);
-		} else if (is_whiteout(&st)) {
-			whiteout_to_folder(path);
-		}
+		if (!make_parent(u, path, is_content))
+			return false;
 		*slash = '/';
 	}
+	path[length] = '\0';
+	own_path(path, u->inside);
+	memcpy(u->parent, path, is_content ? length + 1 : 1);
+	if (!is_content)
+		u->parent[0] = '\0';
+	return true;
+}
+
+// The path of an entry whose folder was made sure of last.
+static void entry_path(const struct unpacker *u, const char *base, char *out)
+{
+	if (snprintf(out, PATH_MAX, "%s%s%s", u->inside, *u->inside == '\0' ? "" : "/", base) >= PATH_MAX)
+		fail(EXIT_BAD_ARCHIVE, base, "the path is longer than %d bytes", PATH_MAX - 1);
 }
 
 bool make_room(struct unpacker *u, const char *name, bool is_folder)
 {
 	struct stat st;
+	char path[PATH_MAX];
+	const char *slash = strrchr(name, '/');
 
-	if (u->whiteouts)
-		make_parents(name);
+	if (!u->plain)
+		make_parents(u, name, true);
+	if (is_folder && !u->plain) {
+		entry_path(u, slash == NULL ? name : slash + 1, path);
+		folder_forget(&u->folders.kinds, path);
+	}
 	if (lstat(name, &st) != 0)
 		return false;
 	if (S_ISDIR(st.st_mode) && is_folder)
 		return false;
+	if (S_ISDIR(st.st_mode))
+		u->parent[0] = '\0';
 	remove_tree(name);
 	return is_whiteout(&st);
 }
 
-static void hide(const char *name)
+static void hide(struct unpacker *u, const char *name, const char *path)
 {
 	struct stat st;
 
 	if (lstat(name, &st) == 0) {
-		if (S_ISDIR(st.st_mode))
+		if (!S_ISDIR(st.st_mode))
+			return;
+		char kind = folder_kind(&u->folders.kinds, path);
+		if (kind == IMPLIED)
+			folder_set(&u->folders.kinds, path, FRESH, &u->folders.bytes);
+		if (kind != CARRIER) {
 			set_opaque(name);
-		return;
+			return;
+		}
+		// Nothing but whiteouts are in it, and it is deleted itself.
+		folder_forget(&u->folders.kinds, path);
+		remove_tree(name);
+		u->parent[0] = '\0';
+	} else if (errno != ENOENT) {
+		fail_host(name, "cannot look at what is to be hidden", errno);
 	}
-	if (errno != ENOENT || mknod(name, S_IFCHR, makedev(0, 0)) != 0)
+	if (mknod(name, S_IFCHR, makedev(0, 0)) != 0)
 		fail_host(name, "cannot make the whiteout", errno);
+	folder_set(&u->folders.hiding, *u->inside == '\0' ? "." : u->inside, HIDING, &u->folders.bytes);
 }
 
 bool apply_whiteout(struct unpacker *u, const char *name)
 {
 	const char *slash = strrchr(name, '/');
 	const char *base = slash == NULL ? name : slash + 1;
-	char path[PATH_MAX];
+	char path[PATH_MAX], own[PATH_MAX];
 	int folder = (int)(base - name);
 
 	if (strncmp(base, PREFIX, strlen(PREFIX)) != 0)
 		return false;
 	if (strcmp(base, OPAQUE) == 0) {
-		u->whiteouts = true;
-		make_parents(name);
-		snprintf(path, sizeof path, "%.*s", folder, name);
-		set_opaque(folder == 0 ? "." : path);
+		if (!make_parents(u, name, false))
+			return true;
+		u->is_sealed |= *u->inside == '\0';
+		if (*u->inside != '\0')
+			set_opaque(u->inside);
 		return true;
 	}
 	// Bookkeeping of the aufs driver that never was content.
@@ -124,9 +214,10 @@ bool apply_whiteout(struct unpacker *u, const char *name)
 	const char *hidden = base + strlen(PREFIX);
 	if (*hidden == '\0' || strcmp(hidden, ".") == 0 || strcmp(hidden, "..") == 0)
 		fail(EXIT_BAD_ARCHIVE, name, "the whiteout names nothing");
-	u->whiteouts = true;
-	make_parents(name);
+	if (!make_parents(u, name, false))
+		return true;
 	snprintf(path, sizeof path, "%.*s%s", folder, name, hidden);
-	hide(path);
+	entry_path(u, hidden, own);
+	hide(u, path, own);
 	return true;
 }

@@ -16,6 +16,7 @@ import { attachmentsOf, resolveMode } from './networks/attachments.ts';
 import { beginRecord, commitRecord, type WorkloadRecord } from './records.ts';
 import { removeVolumes, volumeEvent } from './removal.ts';
 import {
+  checkProcessText,
   checkSpec,
   limitWarnings,
   type MergedConfig,
@@ -54,6 +55,12 @@ export async function createWorkload(
   const config = mergeConfig(image.config, spec);
   const attachments = attachmentsOf(spec);
   parseSignal(config.stopSignal);
+  checkProcessText({
+    args: [...config.entrypoint, ...config.command],
+    env: config.env,
+    cwd: config.workingDir,
+    user: config.user,
+  });
   const layers = await ctx.images.layers(image);
   const mounts = await mountsOf(ctx, spec, config, layers, undo);
   const endpoints = await ctx.networking.assign(attachments, id);

@@ -15,7 +15,7 @@ import { reach } from './adoption.ts';
 import type { ExecSpec, Execs, ExecView } from './api.ts';
 import type { EngineContext } from './context.ts';
 import { conflict, requireRunning } from './lifecycle.ts';
-import { mergeEnv } from './resolve/index.ts';
+import { checkProcessText, mergeEnv } from './resolve/index.ts';
 import type { Workload } from './workload.ts';
 
 /** Ended execs that a workload keeps; the oldest are forgotten first. */
@@ -53,6 +53,7 @@ export class ExecTable implements Execs {
     const workload = await reach(this.#ctx, reference);
     requireExecutable(workload);
     if (spec.args.length === 0) throw new BerthError('invalid-argument', 'No exec command specified');
+    checkProcessText(execProcess(workload, spec));
     const id = randomBytes(32).toString('hex');
     const process = undefined;
     this.#execs.set(id, {

@@ -30,10 +30,11 @@ export async function writeAtomic(
     await rm(temporary, { force: true });
     throw error;
   }
-  if (options.durable) await syncFolder(dirname(path));
+  if (options.durable) await flushFolder(dirname(path));
 }
 
-async function syncFolder(path: string): Promise<void> {
+/** Flushes the names in the folder to the disk. */
+export async function flushFolder(path: string): Promise<void> {
   const folder = await open(path, 'r');
   try {
     await folder.sync();

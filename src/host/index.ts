@@ -21,5 +21,6 @@ export * from './patience.ts';
 export * from './pressure.ts';
 export * from './process.ts';
 export { PACKAGE_OF, remedyFor } from './programs.ts';
+export * from './sealed-file.ts';
 export * from './semaphore.ts';
 export * from './state-root.ts';

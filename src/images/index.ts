@@ -12,7 +12,7 @@ import { saveImages } from './archive/save.ts';
 import { createBaseImage } from './base/base.ts';
 import { commitImage } from './commit.ts';
 import { importImage, taggedName } from './import.ts';
-import { Library } from './library.ts';
+import { Library, stackOf } from './library.ts';
 import { pullImage } from './registry/pull.ts';
 import { pruneImages, removeImage } from './removal.ts';
 import type { UnpackLimits } from './unpack.ts';
@@ -59,12 +59,12 @@ class LocalImageStore implements ImageStore {
   }
 
   async layers(image: Image): Promise<readonly string[]> {
-    const { layers } = this.#library;
+    const { layers, covers } = this.#library;
     const isReady = image.layers.every(({ diffId }) => layers.has(diffId));
     const known = this.#paths.get(image);
     if (isReady && known !== undefined) return known;
     if (!isReady) await unpackLayers(this.#library, this.#library.documents(image.id), {});
-    const paths = stack(image).map((diffId) => layers.path(diffId));
+    const paths = await covers.stack(stackOf(image.layers));
     this.#paths.set(image, paths);
     return paths;
   }
@@ -114,10 +114,4 @@ class LocalImageStore implements ImageStore {
     const { layers } = this.#library;
     return { layersBytes: layers.diffIds().reduce((sum, diffId) => sum + layers.bytes(diffId), 0) };
   }
-}
-
-/** Diff ids, lowest first, each once: overlayfs refuses a folder twice, and of a repeated layer only the uppermost shows. */
-function stack(image: Image): readonly string[] {
-  const ids = image.layers.map(({ diffId }) => diffId);
-  return ids.filter((id, index) => !ids.includes(id, index + 1));
 }

@@ -1,7 +1,7 @@
 // Unpacked layers in overlayfs form, each once, whichever images share it. Folder names are short, so that an overlay
 // of more than a hundred of them fits into the one page that mount(2) gives its options.
 
-import { mkdir, readdir, rename } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BerthError } from '../core/index.ts';
 import { readIfExists, writeAtomic } from '../host/files.ts';
@@ -12,8 +12,11 @@ import { SharedTasks } from './shared-task.ts';
 import { type Unpacked, type UnpackLimits, type UnpackOptions, unpackLayer } from './unpack.ts';
 import type { WorkFolder } from './work-folder.ts';
 
-interface LayerRecord extends Unpacked {
+/** A layer's file NAME.json. */
+interface LayerRecord extends Omit<Unpacked, 'folders'> {
   readonly name: string;
+  /** Size of the file NAME.folders; absent: the layer was unpacked by a version that told nothing of its folders. */
+  readonly foldersBytes?: number;
 }
 
 export interface LayerStoreOptions {
@@ -52,15 +55,16 @@ export class LayerStore {
     await mkdir(store.#folder, { recursive: true, mode: 0o700 });
     await mkdir(store.#records, { recursive: true, mode: 0o700 });
     const folders = new Set(await readdir(store.#folder));
-    for (const file of await readdir(store.#records)) {
-      const name = file.replace(/\.json$/, '');
-      const record = folders.has(name) ? await readRecord(join(store.#records, file), name) : undefined;
-      if (record === undefined) options.work.discard(join(store.#records, file));
-      else {
-        store.#ready.set(record.diffId, record);
-        folders.delete(name);
-      }
+    const files = new Set(await readdir(store.#records));
+    for (const name of [...folders]) {
+      const record = files.has(`${name}.json`) ? await readRecord(store.#records, name) : undefined;
+      if (record === undefined) continue;
+      store.#ready.set(record.diffId, record);
+      folders.delete(name);
+      files.delete(`${name}.json`);
+      files.delete(`${name}.folders`);
     }
+    for (const file of files) options.work.discard(join(store.#records, file));
     for (const name of folders) options.work.discard(join(store.#folder, name));
     return store;
   }
@@ -72,6 +76,17 @@ export class LayerStore {
   /** Folder of a layer that is ready. */
   path(diffId: string): string {
     return join(this.#folder, this.#get(diffId).name);
+  }
+
+  /** Whether it is known which folders the layer leaves out: an earlier version did not note them. */
+  tellsFolders(diffId: string): boolean {
+    return this.#get(diffId).foldersBytes !== undefined;
+  }
+
+  /** What berth-unpack told of the layer's folders. */
+  async folders(diffId: string): Promise<Buffer> {
+    const { name, foldersBytes = 0 } = this.#get(diffId);
+    return foldersBytes === 0 ? Buffer.of() : readFile(this.#foldersPath(name));
   }
 
   bytes(diffId: string): number {
@@ -120,13 +135,15 @@ export class LayerStore {
     return this.#commits.run(() => this.#commit(staged));
   }
 
-  async #commit({ folder, ...unpacked }: StagedLayer): Promise<void> {
+  async #commit({ folder, folders, ...unpacked }: StagedLayer): Promise<void> {
     if (this.has(unpacked.diffId)) {
       this.#work.discard(folder);
       return;
     }
-    const record: LayerRecord = { ...unpacked, name: this.#name(unpacked.diffId) };
+    const name = this.#name(unpacked.diffId);
+    const record: LayerRecord = { ...unpacked, name, foldersBytes: folders.length };
     try {
+      if (folders.length > 0) await writeAtomic(this.#foldersPath(name), folders, { durable: true });
       await writeAtomic(join(this.#records, `${record.name}.json`), JSON.stringify(record), {
         durable: true,
       });
@@ -134,7 +151,7 @@ export class LayerStore {
       this.#ready.set(record.diffId, record);
     } catch (error) {
       this.#work.discard(folder);
-      this.#work.discard(join(this.#records, `${record.name}.json`));
+      this.#discardRecord(record.name);
       throw diskError(error, `storing layer ${record.diffId}`);
     }
   }
@@ -148,8 +165,17 @@ export class LayerStore {
     const record = this.#get(diffId);
     this.#ready.delete(diffId);
     this.#work.discard(join(this.#folder, record.name));
-    this.#work.discard(join(this.#records, `${record.name}.json`));
+    this.#discardRecord(record.name);
     return record.bytes;
+  }
+
+  #discardRecord(name: string): void {
+    this.#work.discard(join(this.#records, `${name}.json`));
+    this.#work.discard(this.#foldersPath(name));
+  }
+
+  #foldersPath(name: string): string {
+    return join(this.#records, `${name}.folders`);
   }
 
   #get(diffId: string): LayerRecord {
@@ -169,10 +195,12 @@ export class LayerStore {
   }
 }
 
-async function readRecord(path: string, name: string): Promise<LayerRecord | undefined> {
+async function readRecord(folder: string, name: string): Promise<LayerRecord | undefined> {
   try {
-    const record = JSON.parse((await readIfExists(path)) ?? '') as LayerRecord;
-    return record.name === name ? record : undefined;
+    const record = JSON.parse((await readIfExists(join(folder, `${name}.json`))) ?? '') as LayerRecord;
+    const { foldersBytes = 0 } = record;
+    const found = foldersBytes === 0 ? 0 : (await stat(join(folder, `${name}.folders`))).size;
+    return record.name === name && found === foldersBytes ? record : undefined;
   } catch {
     return undefined;
   }

@@ -5,6 +5,7 @@ import { BerthError, type Image, type ImagesInUse } from '../core/index.ts';
 import { Mutex } from '../host/mutex.ts';
 import { BlobStore } from './blobs.ts';
 import { Catalog, type CatalogDraft, type ImageEntry } from './catalog.ts';
+import { Covers } from './covers.ts';
 import { LayerStore } from './layers.ts';
 import { type LeaseGroup, Leases } from './leases.ts';
 import { type ImageConfig, type Manifest, parseConfig, parseManifest } from './manifest.ts';
@@ -45,6 +46,7 @@ export interface Collected {
 export class Library {
   readonly blobs: BlobStore;
   readonly layers: LayerStore;
+  readonly covers: Covers;
   readonly leases = new Leases();
   readonly work: WorkFolder;
   readonly inUse: ImagesInUse;
@@ -56,11 +58,12 @@ export class Library {
   readonly #removals = new Mutex();
 
   private constructor(
-    parts: { blobs: BlobStore; layers: LayerStore; work: WorkFolder; catalog: Catalog },
+    parts: { blobs: BlobStore; layers: LayerStore; covers: Covers; work: WorkFolder; catalog: Catalog },
     inUse: ImagesInUse,
   ) {
     this.blobs = parts.blobs;
     this.layers = parts.layers;
+    this.covers = parts.covers;
     this.work = parts.work;
     this.#catalog = parts.catalog;
     this.inUse = inUse;
@@ -72,7 +75,8 @@ export class Library {
     const catalog = await Catalog.open(root);
     const blobs = await BlobStore.open(root, work);
     const layers = await LayerStore.open({ root, work, unpackPath, limits });
-    const library = new Library({ blobs, layers, work, catalog }, inUse);
+    const covers = await Covers.open(root, unpackPath, work, layers);
+    const library = new Library({ blobs, layers, covers, work, catalog }, inUse);
     for (const id of catalog.state.images.keys()) await library.#load(id);
     // Whole blobs of a pull or load that a crash ended belong to no image.
     library.collect();
@@ -175,6 +179,7 @@ export class Library {
     for (const digest of this.blobs.digests())
       if (!blobs.has(digest) && isFree(digest)) reclaimedBytes += this.blobs.remove(digest);
     for (const diffId of layers) reclaimedBytes += this.layers.remove(diffId);
+    this.covers.retain([...this.state.images.values()].map((entry) => stackOf(entry.layers)));
     return { reclaimedBytes, layers };
   }
 
@@ -239,4 +244,10 @@ export class Library {
   resolve(text: string): string {
     return resolveImage(this.state, text);
   }
+}
+
+/** Diff ids, lowest first, each once: overlayfs refuses a folder twice, and of a repeated layer only the uppermost shows. */
+export function stackOf(layers: readonly { readonly diffId: string }[]): readonly string[] {
+  const ids = layers.map(({ diffId }) => diffId);
+  return ids.filter((id, index) => !ids.includes(id, index + 1));
 }

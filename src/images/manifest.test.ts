@@ -64,6 +64,25 @@ test("of a stranger's configuration only fields of the right type are kept", () 
   assert.throws(() => parseConfig('{"config":{}}', 'x'), /lists no layers/);
 });
 
+test('documents that no kernel could follow or that would take a daemon for ever are refused by what is too much', () => {
+  const layer = { mediaType: MEDIA_TYPES.ociLayer, digest, size: 1 };
+  const many = JSON.stringify({ config: layer, layers: Array.from({ length: 257 }, () => layer) });
+  assert.throws(() => parseManifest(many, 'x'), /x: it has 257 layers, and no more than 256/);
+  const manifests = Array.from({ length: 1001 }, () => layer);
+  assert.throws(() => parseManifest(JSON.stringify({ manifests }), 'x'), /1001 manifests/);
+  const parse = (config: object, rest: object = {}) =>
+    parseConfig(JSON.stringify({ ...rest, config, rootfs: { diff_ids: [digest] } }), 'x');
+  const volumes = Object.fromEntries(Array.from({ length: 4097 }, (_, index) => [`/v${index}`, {}]));
+  assert.throws(() => parse({ Volumes: volumes }), /4097 entries in Volumes/);
+  assert.throws(() => parse({ Env: ['A=b\0c'] }), /an entry in Env is too long or has a NUL byte/);
+  assert.throws(() => parse({ Cmd: ['x'.repeat(1 << 20)] }), /an entry in Cmd is too long/);
+  assert.throws(() => parse({ User: 'a\0b' }), /User is too long or has a NUL byte/);
+  assert.equal(parse({}, { created: 'yesterday' }).created, undefined);
+  assert.deepEqual(parse({}, { history: [{ created_by: 7, comment: 'c', empty_layer: 'x' }] }).history, [
+    { comment: 'c' },
+  ]);
+});
+
 test('platforms are compared with their aliases and default variants', () => {
   assert.equal(formatPlatform(parsePlatform('Linux/x86_64')), 'linux/amd64');
   assert.equal(formatPlatform(parsePlatform('aarch64')), 'linux/arm64');

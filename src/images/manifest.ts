@@ -51,6 +51,14 @@ export interface ImageConfig {
 
 type Fields = Readonly<Record<string, unknown>>;
 
+/** More than this a kernel does not lay over one another; the last few are for what lies above and below the layers. */
+const MAX_LAYERS = 256;
+const MAX_MANIFESTS = 1000;
+/** Of every list and map in a configuration. */
+const MAX_ITEMS = 4096;
+/** The kernel takes no longer argument or variable. */
+const MAX_TEXT_BYTES = 128 << 10;
+
 function bad(what: string, why: string): BerthError {
   return new BerthError('invalid-argument', `${what}: ${why}`);
 }
@@ -114,9 +122,11 @@ export function parseManifest(data: Uint8Array | string, what: string): Manifest
       'unsupported',
       `${what}: Docker's schema 1 manifests are not supported; push the image anew`,
     );
+  if (Array.isArray(fields['manifests'])) checkCount(fields['manifests'], MAX_MANIFESTS, what, 'manifests');
   if (Array.isArray(fields['manifests']))
     return { kind: 'index', manifests: fields['manifests'].map((entry) => parseDescriptor(entry, what)) };
   if (!Array.isArray(fields['layers'])) throw bad(what, 'neither an image manifest nor an index');
+  checkCount(fields['layers'], MAX_LAYERS, what, 'layers');
   const mediaType = text(fields['mediaType']) ?? MEDIA_TYPES.ociManifest;
   const layers = fields['layers'].map((entry) => parseDescriptor(entry, what));
   for (const { mediaType: type } of layers)
@@ -135,6 +145,7 @@ export function parseConfig(data: Uint8Array | string, what: string): ImageConfi
   const diffIds = isFields(rootfs) ? rootfs['diff_ids'] : undefined;
   if (!Array.isArray(diffIds))
     throw bad(what, 'not an image configuration: it lists no layers (rootfs.diff_ids)');
+  checkCount(diffIds, MAX_LAYERS, what, 'layers');
   const config = fields['config'];
   const history = fields['history'];
   const variant = text(fields['variant']);
@@ -144,11 +155,11 @@ export function parseConfig(data: Uint8Array | string, what: string): ImageConfi
     os: text(fields['os']) || 'linux',
     architecture: text(fields['architecture']) ?? '',
     ...(variant ? { variant } : {}),
-    ...(created === undefined ? {} : { created }),
+    ...(created === undefined || Number.isNaN(Date.parse(created)) ? {} : { created }),
     ...(author ? { author } : {}),
-    config: isFields(config) ? cleanRunConfig(config) : {},
+    config: isFields(config) ? cleanRunConfig(config, what) : {},
     diffIds: diffIds.map((id) => parseDigest(id, what)),
-    history: Array.isArray(history) ? history.filter(isFields) : [],
+    history: Array.isArray(history) ? history.filter(isFields).slice(0, MAX_ITEMS).map(cleanStep) : [],
   };
 }
 
@@ -156,16 +167,46 @@ const LISTS = ['Env', 'Entrypoint', 'Cmd', 'Shell'];
 const STRINGS = ['WorkingDir', 'User', 'StopSignal'];
 const MAPS = ['ExposedPorts', 'Volumes', 'Labels', 'Healthcheck'];
 
+function checkCount(list: readonly unknown[], most: number, what: string, name: string): void {
+  if (list.length > most)
+    throw bad(what, `it has ${list.length} ${name}, and no more than ${most} are supported`);
+}
+
+/** Whether the kernel can take the text as an argument, a variable or a path. */
+function isUsable(value: unknown): value is string {
+  return typeof value === 'string' && value.length < MAX_TEXT_BYTES && !value.includes('\0');
+}
+
 /** Keeps the fields that have the type they must have: an image is a stranger's file. */
-function cleanRunConfig(config: Fields): ImageRunConfig {
+function cleanRunConfig(config: Fields, what: string): ImageRunConfig {
   const kept: Record<string, unknown> = {};
-  for (const [key, value] of Object.entries(config)) {
-    const isList = LISTS.includes(key) && Array.isArray(value);
-    if (isList && value.every((item) => typeof item === 'string')) kept[key] = value;
-    if (STRINGS.includes(key) && typeof value === 'string') kept[key] = value;
-    if (MAPS.includes(key) && isFields(value)) kept[key] = key === 'Labels' ? stringsOf(value) : value;
+  for (const key of LISTS) {
+    const value = config[key];
+    if (!Array.isArray(value) || value.some((item) => typeof item !== 'string')) continue;
+    checkCount(value, MAX_ITEMS, what, `entries in ${key}`);
+    if (!value.every(isUsable)) throw bad(what, `an entry in ${key} is too long or has a NUL byte`);
+    kept[key] = value;
+  }
+  for (const key of STRINGS) {
+    const value = config[key];
+    if (typeof value !== 'string') continue;
+    if (!isUsable(value)) throw bad(what, `${key} is too long or has a NUL byte`);
+    kept[key] = value;
+  }
+  for (const key of MAPS) {
+    const value = config[key];
+    if (!isFields(value)) continue;
+    checkCount(Object.keys(value), MAX_ITEMS, what, `entries in ${key}`);
+    kept[key] = key === 'Labels' ? stringsOf(value) : value;
   }
   return kept;
+}
+
+const STEP_TEXTS = ['created', 'created_by', 'author', 'comment'];
+
+function cleanStep(step: Fields): ImageHistory {
+  const texts = STEP_TEXTS.flatMap((key) => (typeof step[key] === 'string' ? [[key, step[key]]] : []));
+  return { ...Object.fromEntries(texts), ...(step['empty_layer'] === true ? { empty_layer: true } : {}) };
 }
 
 /** The manifest's bytes; key order is fixed, so that the same image has the same digest. */

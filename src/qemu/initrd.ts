@@ -2,12 +2,12 @@
 // per kernel and agent.
 
 import { createHash } from 'node:crypto';
-import { access, mkdir, readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { BerthError } from '../core/index.ts';
 import { type CpioEntry, encodeCpio } from '../formats/cpio.ts';
 import { moduleDependencies } from '../formats/elf.ts';
-import { runBytes, writeAtomic } from '../host/index.ts';
+import { isSealed, runBytes, writeSealed } from '../host/index.ts';
 import { type GuestKernel, removeOthers } from './kernel.ts';
 
 /**
@@ -37,10 +37,10 @@ export async function prepareInitrd(
   });
   const digest = createHash('sha256').update(JSON.stringify(STAGES)).update(agent).digest('hex').slice(0, 16);
   const path = join(cacheDir, `initrd-${kernel.version}-${digest}`);
-  if (await exists(path)) return path;
+  if (await isSealed(path)) return path;
   const entries = await listEntries(kernel, agent);
   await mkdir(cacheDir, { recursive: true, mode: 0o700 });
-  await writeAtomic(path, encodeCpio(entries), { mode: 0o644 });
+  await writeSealed(path, encodeCpio(entries), { mode: 0o644 });
   await removeOthers(cacheDir, 'initrd-', path);
   return path;
 }
@@ -106,11 +106,4 @@ function withoutSignature(module: Buffer): Buffer {
   if (mark < SIGNATURE_TRAILER_BYTES || module.toString('latin1', mark) !== SIGNATURE_MARK) return module;
   const trailer = mark - SIGNATURE_TRAILER_BYTES;
   return module.subarray(0, trailer - module.readUInt32BE(trailer + 8));
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

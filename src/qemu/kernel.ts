@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { BerthError, errorMessage } from '../core/index.ts';
 import { extractKernel } from '../formats/bzimage.ts';
 import { elfNotes } from '../formats/elf.ts';
-import { writeAtomic } from '../host/index.ts';
+import { isSealed, writeSealed } from '../host/index.ts';
 
 export interface GuestKernel {
   readonly version: string;
@@ -55,12 +55,12 @@ export async function prepareKernel(kernel: GuestKernel, cacheDir: string): Prom
   const digest = createHash('sha256').update(bzImage).digest('hex').slice(0, 16);
   const path = join(cacheDir, `vmlinux-${kernel.version}-${digest}`);
   const direct = { path, direct: true };
-  if (await exists(path)) return direct;
+  if (await isSealed(path)) return direct;
   const elf = unpack(bzImage, packed);
   if (elf === undefined) return { path: packed, direct: false };
   await mkdir(cacheDir, { recursive: true, mode: 0o700 });
   // QEMU, which runs as nobody in particular, opens it for reading.
-  await writeAtomic(path, elf, { mode: 0o644 });
+  await writeSealed(path, elf, { mode: 0o644 });
   await removeOthers(cacheDir, 'vmlinux-', path);
   return direct;
 }
@@ -68,7 +68,7 @@ export async function prepareKernel(kernel: GuestKernel, cacheDir: string): Prom
 /** Drops what an earlier kernel or agent left in the cache; machines that run have read theirs. */
 export async function removeOthers(cacheDir: string, prefix: string, keep: string): Promise<void> {
   for (const name of await readdir(cacheDir))
-    if (name.startsWith(prefix) && join(cacheDir, name) !== keep)
+    if (name.startsWith(prefix) && !join(cacheDir, name).startsWith(keep))
       await rm(join(cacheDir, name), { force: true });
 }
 
@@ -86,11 +86,4 @@ function unpack(bzImage: Buffer, path: string): Buffer | undefined {
       { cause },
     );
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -138,6 +138,10 @@ function userMount(instance: InstanceSpec, spec: MountSpec): OciMount {
 
 const depth = (path: string) => path.split('/').filter((part) => part !== '').length;
 
+export function outerFirst(mounts: readonly MountSpec[]): MountSpec[] {
+  return [...mounts].sort((a, b) => depth(a.target) - depth(b.target));
+}
+
 /** All mounts in the order they are to be made. The user's replace ours at, or below, the same place. */
 export function mountsOf(spec: InstanceSpec): OciMount[] {
   const targets = new Set(spec.mounts.map((entry) => entry.target));
@@ -145,9 +149,7 @@ export function mountsOf(spec: InstanceSpec): OciMount[] {
   const ours = [...kernelMounts(spec), ...ownMounts(spec)].filter(
     (entry) => !targets.has(entry.destination) && !(coversDev && entry.destination.startsWith('/dev/')),
   );
-  const theirs = [...spec.mounts]
-    .sort((a, b) => depth(a.target) - depth(b.target))
-    .map((entry) => userMount(spec, entry));
+  const theirs = outerFirst(spec.mounts).map((entry) => userMount(spec, entry));
   return [...ours, ...theirs];
 }
 

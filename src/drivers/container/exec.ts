@@ -44,7 +44,7 @@ export class ContainerExec implements Exec {
     this.#guard.assertRunning('exec');
     const connection = await this.#supervisor.client().connect();
     try {
-      const files = await askAccounts((op) => connection.request(op));
+      const files = await askAccounts((op, fields) => connection.request(op, fields), this.#guard.spec());
       const identity = resolveUser(process.user, process.additionalGroups, files);
       const config = processConfig(this.#guard.spec(), process, identity, this.#context.traits, size);
       const opened: Fields = await connection.request(

@@ -5,14 +5,12 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BerthError } from '../../core/index.ts';
-import { writeAtomic } from '../../host/files.ts';
+
 import { run, spawnDetached } from '../../host/process.ts';
+import { isSealed, writeSealed } from '../../host/sealed-file.ts';
 import { isolatedCommand, writeBundle } from './bare-runtime.ts';
 import { BPF_ANNOTATION } from './config.ts';
 import type { OciSeccomp } from './seccomp.ts';
-
-/** One BPF instruction. */
-const INSTRUCTION_BYTES = 8;
 
 export interface CompileOptions {
   readonly runtimePath: string;
@@ -62,21 +60,16 @@ export class SeccompCache {
 
   async #load(key: string, filter: OciSeccomp): Promise<string> {
     const path = join(this.#options.cacheDir, `${key}.bpf`);
-    const cached = await readFile(path).catch(() => undefined);
-    const bpf =
-      cached !== undefined && isFilter(cached) ? cached : await compileFilter(filter, this.#options);
-    if (bpf !== cached) {
+    if (!(await isSealed(path))) {
+      const bpf = await compileFilter(filter, this.#options);
       await mkdir(this.#options.cacheDir, { recursive: true, mode: 0o700 });
-      await writeAtomic(path, bpf);
+      await writeSealed(path, bpf);
     }
+    const bpf = await readFile(path);
     const text = bpf.toString('base64');
     this.#ready.set(key, text);
     return text;
   }
-}
-
-function isFilter(bpf: Buffer): boolean {
-  return bpf.length > 0 && bpf.length % INSTRUCTION_BYTES === 0;
 }
 
 const NAMESPACES = ['mount', 'pid', 'ipc', 'uts'];

@@ -13,6 +13,8 @@ import {
   type StartOptions,
 } from '../../core/index.ts';
 import {
+  type Fields,
+  type FieldValues,
   field,
   networkFields,
   type ShimClient,
@@ -26,7 +28,7 @@ import { type AccountFiles, type Identity, resolveUser } from './accounts.ts';
 import { endContainer } from './adopt.ts';
 import { capabilitiesOf } from './capabilities.ts';
 import { ociConfig } from './config.ts';
-import { bindSource, filesOf, type HostFiles, preparedBinds } from './config-mounts.ts';
+import { bindSource, filesOf, type HostFiles, outerFirst, preparedBinds } from './config-mounts.ts';
 import type { DriverContext } from './context.ts';
 import { devicesOf } from './devices.ts';
 import { spawnShim } from './process.ts';
@@ -169,11 +171,13 @@ export class ContainerSupervisor {
   }
 
   async #accountFiles(client: ShimClient): Promise<AccountFiles> {
-    const { imageId } = this.#spec().rootfs;
-    const known = this.#changed ? undefined : this.#context.accounts.get(imageId);
+    const spec = this.#spec();
+    const { imageId } = spec.rootfs;
+    const isOwn = this.#changed || spec.mounts.some((entry) => entry.type === 'bind');
+    const known = isOwn ? undefined : this.#context.accounts.get(imageId);
     if (known !== undefined) return known;
-    const files = await askAccounts((op) => client.prepare(op));
-    if (!this.#changed) this.#context.accounts.set(imageId, files);
+    const files = await askAccounts((op, fields) => client.prepare(op, fields), spec);
+    if (!isOwn) this.#context.accounts.set(imageId, files);
     return files;
   }
 
@@ -197,6 +201,7 @@ export class ContainerSupervisor {
       columns: size?.columns,
       config,
       source: preparedBinds(spec),
+      mount: mountFields(spec),
       file: Object.entries(filesOf(spec, hostFiles(spec), network)).flat(),
       ...networkFields(network),
     };
@@ -234,7 +239,7 @@ export class ContainerSupervisor {
       return resolveUser(
         process.user,
         process.additionalGroups,
-        await askAccounts((op) => connection.request(op)),
+        await askAccounts((op, fields) => connection.request(op, fields), this.#spec()),
       );
     } finally {
       connection.close();
@@ -266,7 +271,8 @@ export class ContainerSupervisor {
 
   async #makeIdle(): Promise<Idle> {
     const client = await this.#spawn();
-    const idle: Idle = { client, ready: askAccounts((op) => client.prepare(op)), users: 0, held: undefined };
+    const ready = askAccounts((op, fields) => client.prepare(op, fields), this.#spec());
+    const idle: Idle = { client, ready, users: 0, held: undefined };
     this.#idle = idle;
     void client.gone.then(() => {
       if (this.#idle === idle) this.#idle = undefined;
@@ -299,18 +305,23 @@ export class ContainerSupervisor {
   }
 }
 
-/** Fields of the hold operation; `mount` is source, target and mode in turn. */
+/** Fields of the hold and accounts operations. */
 function holdFields(spec: InstanceSpec): { readonly source: string[]; readonly mount: string[] } {
-  const mount = spec.mounts.flatMap((entry) =>
-    entry.type === 'bind' ? [bindSource(spec, entry), entry.target, entry.readonly ? 'ro' : 'rw'] : [],
-  );
-  return { source: preparedBinds(spec), mount };
+  return { source: preparedBinds(spec), mount: mountFields(spec) };
 }
 
-/** Asks a shim for the user and group files of its root. */
+/** Source, target and mode of each bind in turn, outer ones first. */
+function mountFields(spec: InstanceSpec): string[] {
+  return outerFirst(spec.mounts).flatMap((entry) =>
+    entry.type === 'bind' ? [bindSource(spec, entry), entry.target, entry.readonly ? 'ro' : 'rw'] : [],
+  );
+}
+
+/** Asks a shim for the user and group files that its main process has, or will have, under its mounts. */
 export async function askAccounts(
-  ask: (op: string) => Promise<ReadonlyMap<string, readonly string[]>>,
+  ask: (op: string, fields: FieldValues) => Promise<Fields>,
+  spec: InstanceSpec,
 ): Promise<AccountFiles> {
-  const fields = await ask('accounts');
+  const fields = await ask('accounts', holdFields(spec));
   return { passwd: field(fields, 'passwd') ?? '', group: field(fields, 'group') ?? '' };
 }

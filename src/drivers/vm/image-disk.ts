@@ -1,9 +1,9 @@
 // An image as one read-only disk: its layers merged into an erofs file, built once and shared by all its machines.
 
-import { access, mkdir, mkdtemp, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BerthError, errorMessage, type RootfsSource } from '../../core/index.ts';
-import { readIfExists, run, writeAtomic } from '../../host/index.ts';
+import { isSealed, readIfExists, removeSealed, run, sealFile, writeAtomic } from '../../host/index.ts';
 
 /**
  * Lays a view of the layers over one another in a mount namespace that ends with the script, and packs what is seen.
@@ -19,8 +19,13 @@ mkfs.erofs --quiet -U 00000000-0000-0000-0000-000000000000 "$2" merged 2>&1
 const FOLDERS = ['dev', 'proc', 'sys', 'etc'];
 const FILES = ['etc/hostname', 'etc/hosts', 'etc/resolv.conf'];
 
+/** With the version of what is on the disks: those that an earlier one made are made anew. */
+const SUFFIX = '-2.erofs';
+
 export class ImageDisks {
   readonly #folder: string;
+  /** The layers, as their record has them, of images whose disks were found whole. */
+  readonly #known = new Map<string, string>();
   readonly #building = new Map<string, Promise<string>>();
 
   constructor(cacheDir: string) {
@@ -32,25 +37,33 @@ export class ImageDisks {
     const name = rootfs.imageId.replace(/^sha256:/, '');
     if (!/^[0-9a-z]+$/.test(name))
       throw new BerthError('invalid-argument', `image id ${rootfs.imageId} cannot name a disk`);
-    const path = join(this.#folder, `${name}.erofs`);
-    if (await exists(path)) return path;
     const running = this.#building.get(name);
     if (running !== undefined) return running;
-    const build = this.#build(rootfs, name, path).finally(() => this.#building.delete(name));
+    const path = join(this.#folder, `${name}${SUFFIX}`);
+    const build = this.#find(rootfs, name, path).finally(() => this.#building.delete(name));
     this.#building.set(name, build);
     return build;
   }
 
-  async #build(rootfs: RootfsSource, name: string, path: string): Promise<string> {
+  async #find(rootfs: RootfsSource, name: string, path: string): Promise<string> {
+    const record = this.#known.get(name) ?? (await readIfExists(join(this.#folder, `${name}.json`)));
+    const layers = JSON.stringify(rootfs.layers);
+    if (record === layers && (await isSealed(path))) this.#known.set(name, layers);
+    else await this.#build(rootfs, name, path);
+    return path;
+  }
+
+  async #build(rootfs: RootfsSource, name: string, path: string): Promise<void> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     await this.#sweep();
     const work = await mkdtemp(join(this.#folder, '.build-'));
     try {
       const lower = await arrange(work, rootfs.layers);
       await run('unshare', ['--mount', 'sh', '-c', PACK, 'sh', lower, 'disk'], { cwd: work });
-      await writeAtomic(join(this.#folder, `${name}.json`), JSON.stringify(rootfs.layers));
-      await rename(join(work, 'disk'), path);
-      return path;
+      const layers = JSON.stringify(rootfs.layers);
+      await writeAtomic(join(this.#folder, `${name}.json`), layers, { durable: true });
+      await sealFile(join(work, 'disk'), path);
+      this.#known.set(name, layers);
     } catch (cause) {
       const message = `the disk of image ${rootfs.imageId} cannot be built: ${errorMessage(cause)}`;
       throw new BerthError('internal', message, { cause });
@@ -59,16 +72,25 @@ export class ImageDisks {
     }
   }
 
-  /** Removes disks whose image has left the store: their layers are gone. Machines that run keep theirs open. */
+  /** Removes disks of another format, and those whose image has left the store. Machines that run keep theirs open. */
   async #sweep(): Promise<void> {
     for (const file of await readdir(this.#folder)) {
-      if (!file.endsWith('.json')) continue;
-      const layers = JSON.parse((await readIfExists(join(this.#folder, file))) ?? '[]') as string[];
-      const present = await Promise.all(layers.map(exists));
-      if (present.every((there) => there)) continue;
-      await rm(join(this.#folder, file.replace(/json$/, 'erofs')), { force: true });
-      await rm(join(this.#folder, file), { force: true });
+      if (file.startsWith('.') || file.includes(SUFFIX)) continue;
+      const path = join(this.#folder, file);
+      const layers = file.endsWith('.json') ? await readLayers(path) : undefined;
+      if (layers !== undefined && (await Promise.all(layers.map(exists))).every((there) => there)) continue;
+      await rm(path, { force: true });
+      if (file.endsWith('.json')) await removeSealed(path.replace(/\.json$/, SUFFIX));
     }
+  }
+}
+
+/** Undefined when the record is not whole. */
+async function readLayers(path: string): Promise<string[] | undefined> {
+  try {
+    return JSON.parse((await readIfExists(path)) ?? '') as string[];
+  } catch {
+    return undefined;
   }
 }
 
@@ -78,7 +100,6 @@ async function arrange(work: string, layers: readonly string[]): Promise<string>
   await mkdir(join(work, 'empty'));
   for (const folder of FOLDERS) await mkdir(join(work, 'base', folder), { recursive: true });
   for (const file of FILES) await writeFile(join(work, 'base', file), '');
-  await symlink('/proc/mounts', join(work, 'base', 'etc/mtab'));
   const names = layers.map((_, index) => `${index}`);
   await Promise.all(layers.map((layer, index) => symlink(layer, join(work, `${index}`))));
   return [...names.reverse(), 'base', 'empty'].join(':');

@@ -1,8 +1,9 @@
 // An instance's writable layer: an ext4 file system in a sparse file, the upper half of the guest's root.
 
-import { access, mkdir, open, rename, rm } from 'node:fs/promises';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { imageFileBytes, run } from '../../host/index.ts';
+import { BerthError } from '../../core/index.ts';
+import { imageFileBytes, isSealed, run, sealFile } from '../../host/index.ts';
 
 /** How large it may grow; what is not written takes no space. */
 export const WRITABLE_BYTES = 8 * 2 ** 30;
@@ -57,7 +58,9 @@ export class WritableDisks {
     if (limitBytes !== undefined)
       return await format(path, ephemeral, imageFileBytes(limitBytes, { ephemeral }));
     try {
-      await rename(this.#spare(ephemeral), path);
+      const spare = this.#spare(ephemeral);
+      if (!(await isSealed(spare))) throw new BerthError('not-found', `${spare} is not whole`);
+      await rename(spare, path);
     } catch {
       // None is there, or it is on another file system.
       await format(path, ephemeral, this.#sizeBytes);
@@ -87,16 +90,10 @@ export class WritableDisks {
   /** Only a whole one has its name. */
   async #formatSpare(ephemeral: boolean): Promise<void> {
     const path = this.#spare(ephemeral);
-    if (await exists(path)) return;
+    if (await isSealed(path)) return;
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     await rm(`${path}.new`, { force: true });
     await format(`${path}.new`, ephemeral, this.#sizeBytes);
-    await rename(`${path}.new`, path);
+    await sealFile(`${path}.new`, path);
   }
 }
-
-const exists = (path: string) =>
-  access(path).then(
-    () => true,
-    () => false,
-  );

@@ -23,9 +23,6 @@ export function checkSpec(spec: WorkloadSpec): string[] {
   if (spec.hostname !== undefined) checkHostname(spec.hostname);
   for (const entry of spec.env)
     if (entry === '' || entry.startsWith('=')) refuse(`invalid environment variable: ${entry}`);
-  for (const text of [...spec.env, ...(spec.entrypoint ?? []), ...(spec.command ?? [])])
-    if (text.includes('\0'))
-      refuse('invalid argument: a NUL byte cannot be part of a command or its environment');
   checkRestart(spec.restart, spec.autoRemove);
   checkResources(spec.resources);
   const { writableBytes } = spec;

@@ -7,5 +7,6 @@ export * from './instance.ts';
 export * from './merge.ts';
 export * from './mounts.ts';
 export * from './names.ts';
+export * from './process-text.ts';
 export * from './resources.ts';
 export * from './signals.ts';

@@ -103,16 +103,24 @@ export function mergeHealth(
   };
 }
 
-/** The image configuration counts in nanoseconds. */
+/** As far as a timer of ours reaches. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** The image configuration counts in nanoseconds. What makes no sense, e.g. a check every nanosecond, counts as not said. */
 function parseImageHealth(raw: Readonly<Record<string, unknown>>): HealthSpec {
   const number = (key: string) => (typeof raw[key] === 'number' ? raw[key] : 0);
+  const milliseconds = (key: string) => {
+    const value = number(key) / 1e6;
+    return value >= 1 && value <= MAX_TIMER_MS ? value : 0;
+  };
+  const retries = number('Retries');
   const test = raw['Test'];
   return {
     test: Array.isArray(test) ? test.filter((part) => typeof part === 'string') : [],
-    intervalMs: number('Interval') / 1e6,
-    timeoutMs: number('Timeout') / 1e6,
-    startPeriodMs: number('StartPeriod') / 1e6,
-    startIntervalMs: number('StartInterval') / 1e6,
-    retries: number('Retries'),
+    intervalMs: milliseconds('Interval'),
+    timeoutMs: milliseconds('Timeout'),
+    startPeriodMs: milliseconds('StartPeriod'),
+    startIntervalMs: milliseconds('StartInterval'),
+    retries: Number.isSafeInteger(retries) && retries > 0 ? retries : 0,
   };
 }

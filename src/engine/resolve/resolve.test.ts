@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { HealthSpec, ResourceSpec, WorkloadSpec } from '../../core/index.ts';
 import {
   changeResources,
+  checkProcessText,
   checkResources,
   checkRestart,
   limitWarnings,
@@ -75,6 +76,8 @@ test('a health check takes from the image what it does not say, and NONE turns i
     ...{ startPeriodMs: 0, startIntervalMs: 5000, retries: 7 },
   });
   assert.equal(mergeHealth(image, { ...own, test: ['NONE'] }), undefined);
+  const silly = mergeHealth({ Test: ['CMD', 'x'], Interval: 1, Timeout: 1e300, Retries: -1 }, undefined);
+  assert.deepEqual([silly?.intervalMs, silly?.timeoutMs, silly?.retries], [30_000, 30_000, 3]);
   assert.equal(mergeHealth(undefined, undefined), undefined);
 });
 
@@ -136,4 +139,19 @@ test('where the page cache escapes a limit of writing, a warning says so', () =>
   assert.deepEqual(limitWarnings('container', limits, 2), []);
   assert.deepEqual(limitWarnings('vm', limits, 1), []);
   assert.deepEqual(limitWarnings('container', { deviceReadBps: [disk('sda', 1)] }, 1), []);
+});
+
+test('arguments and an environment that no program can be given are refused by what is wrong with them', () => {
+  const process = { args: ['true'], env: ['A=b'], cwd: '/', user: '' };
+  checkProcessText(process);
+  const wrong = (change: Partial<typeof process>, message: RegExp) =>
+    assert.throws(() => checkProcessText({ ...process, ...change }), message);
+  wrong({ args: ['true', 'a\0b'] }, /argument 1 has a NUL byte/);
+  wrong({ env: ['A=\0'] }, /environment variable A has a NUL byte/);
+  wrong({ env: ['A\0=b'] }, /environment variable A\\0 has a NUL byte/);
+  wrong({ cwd: '/\0' }, /the working directory has a NUL byte/);
+  wrong({ user: 'a\0' }, /the user has a NUL byte/);
+  wrong({ env: [`LONG=${'x'.repeat(131_067)}`] }, /environment variable LONG has 131072 bytes/);
+  const many = Array.from({ length: 300 }, (_, index) => `E${index}=${'x'.repeat(4096)}`);
+  wrong({ env: many }, /environment have \d+ bytes together, and no more than 786432/);
 });
