@@ -1,11 +1,13 @@
-// Where the workloads of a daemon live among the control groups of the host. systemd alone may change what is above:
-// where it manages version 2, a unit without processes of its own is made, whose groups it leaves to us. It is not the
-// daemon's own unit, whose main process could not be started again in a group that has others below it; so workloads go
-// on while the daemon is replaced, and end when their own unit is stopped or the host is shut down.
+// Where the workloads of a daemon live among the control groups of the host. Those of systemd are its own to change: where
+// it manages version 2, it is asked for a unit whose groups it leaves to us. That is not the daemon's own unit, whose main
+// process could not be started again in a group that has others below it; so workloads go on while the daemon is replaced,
+// and end when their unit is stopped or the host is shut down.
 
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { errorMessage } from '../core/index.ts';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BerthError, errorMessage } from '../core/index.ts';
 import { addToCgroup, cgroupHost, cgroupPids, createCgroup, removeCgroup } from './cgroup.ts';
 import { run } from './process.ts';
 
@@ -34,16 +36,20 @@ export async function openWorkloadGroup(root: string, log: (line: string) => voi
   return groupAt(path);
 }
 
+/** systemd takes the group of a unit away that has no process: this one has a process that waits. */
+const HOLDER = ['sleep', 'infinity'];
+
 async function openUnit(unit: string, root: string): Promise<WorkloadGroup> {
-  const path = (await groupOf(unit)) ?? (await startUnit(unit, root));
+  const stop = () => run('systemctl', ['stop', unit], { timeoutMs: TIMEOUT_MS });
+  const { path, mainPid } = (await findUnit(unit)) ?? (await startUnit(unit, root, stop));
   const group = groupAt(path);
   return {
     ...group,
     remove: async () => {
       await group.leave();
       // Stopping the unit would end what is in it.
-      if ((await cgroupPids(path)).length === 0)
-        await run('systemctl', ['stop', unit], { timeoutMs: TIMEOUT_MS });
+      const others = (await cgroupPids(path)).filter((pid) => pid !== mainPid);
+      if (others.length === 0) await stop();
     },
   };
 }
@@ -71,28 +77,43 @@ function groupAt(path: string): WorkloadGroup & { leave(): Promise<void> } {
   };
 }
 
-async function groupOf(unit: string): Promise<string | undefined> {
-  const { stdout } = await run('systemctl', ['show', '--property=ActiveState,ControlGroup', unit], {
-    timeoutMs: TIMEOUT_MS,
-  });
-  return /^ActiveState=active$/m.test(stdout) ? /^ControlGroup=(\/.+)$/m.exec(stdout)?.[1] : undefined;
+interface Unit {
+  readonly path: string;
+  readonly mainPid: number;
 }
 
-async function startUnit(unit: string, root: string): Promise<string> {
+async function findUnit(unit: string): Promise<Unit | undefined> {
+  const { stdout } = await run('systemctl', ['show', '--property=ActiveState,ControlGroup,MainPID', unit], {
+    timeoutMs: TIMEOUT_MS,
+  });
+  const path = /^ControlGroup=(\/.+)$/m.exec(stdout)?.[1];
+  const mainPid = Number(/^MainPID=(\d+)$/m.exec(stdout)?.[1] ?? 0);
+  return /^ActiveState=active$/m.test(stdout) && path !== undefined && mainPid > 0
+    ? { path, mainPid }
+    : undefined;
+}
+
+async function startUnit(unit: string, root: string, stop: () => Promise<unknown>): Promise<Unit> {
   const properties = [
-    'Type=oneshot',
-    'RemainAfterExit=yes',
     'Delegate=yes',
     'TasksMax=infinity',
-    // A workload that dies for want of memory is no reason to end all others.
+    // What waits is small and must stay; a workload that dies for want of memory is no reason to end all others.
+    'OOMScoreAdjust=-1000',
     'OOMPolicy=continue',
     // When the host is shut down, the daemon ends first: it would start workloads again.
     'Before=berth.service',
   ].flatMap((property) => ['--property', property]);
-  const description = `Workloads of Berth in ${root}`;
-  const options = ['--quiet', '--collect', '--unit', unit, '--description', description, ...properties];
-  await run('systemd-run', [...options, 'true'], { timeoutMs: TIMEOUT_MS });
-  const path = await groupOf(unit);
-  if (path === undefined) throw new Error(`${unit} has no control group`);
-  return path;
+  const options = ['--quiet', '--collect', '--unit', unit, '--description', `Workloads of Berth in ${root}`];
+  await run('systemd-run', [...options, ...properties, ...HOLDER], { timeoutMs: TIMEOUT_MS });
+  const started = await findUnit(unit);
+  if (started === undefined) throw new BerthError('internal', `${unit} was started and is not active`);
+  try {
+    // Before any controller is handed down: a group that does and has processes turns those below into ones for threads.
+    await mkdir(join(cgroupHost().unified ?? '', started.path, 'holder'), { recursive: true });
+    await addToCgroup(`${started.path}/holder`, started.mainPid);
+    return started;
+  } catch (error) {
+    await stop();
+    throw error;
+  }
 }
