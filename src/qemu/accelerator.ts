@@ -111,6 +111,14 @@ async function findObstacle(device: string): Promise<string> {
   }
 }
 
+/** PVM is KVM without the processor's help: it runs only kernels that know of it, which those of guests do not. */
+async function whyNot(): Promise<string> {
+  return access('/sys/module/kvm_pvm').then(
+    () => '; its module kvm_pvm runs only guests whose kernels are made for it',
+    () => '',
+  );
+}
+
 async function tryKvm(probe: AcceleratorProbe): Promise<Choice> {
   try {
     // A guest that hangs must not outlive the daemon that would have ended it.
@@ -118,11 +126,11 @@ async function tryKvm(probe: AcceleratorProbe): Promise<Choice> {
     const { stdout } = await run('setpriv', command, { timeoutMs: probe.timeoutMs });
     if (stdout.includes(PROBE_MARK))
       return { accelerator: 'kvm', reason: `a guest booted with ${probe.device}` };
-    return emulated(`a guest started with ${probe.device} ended before it had booted`);
+    return emulated(`a guest started with ${probe.device} ended before it had booted${await whyNot()}`);
   } catch (error) {
     if (isBerthError(error, 'timeout'))
       return emulated(
-        `${probe.device} opens, but a guest did not boot with it in ${probe.timeoutMs / 1000} s (the setting vm.kvm.seconds)`,
+        `${probe.device} opens, but a guest did not boot with it in ${probe.timeoutMs / 1000} s (the setting vm.kvm.seconds)${await whyNot()}`,
       );
     const last = errorMessage(error).split('\n').at(-1);
     return emulated(`a guest did not boot with ${probe.device}: ${last}`);

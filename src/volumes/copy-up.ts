@@ -31,7 +31,8 @@ mount -t overlay -o "ro,lowerdir=\${lower}empty" berth-copy merged
 cd /
 from="$scratch/merged$path"
 [ -d "$from" ] || exit 0
-[ -z "$(ls -A "$target")" ] || exit 0
+there=$(ls -A "$target")
+[ -z "$there" ] || exit 0
 [ "$(readlink -f "$from")" = "$(readlink -f "$scratch")/merged$path" ] || exit 0
 stage="$beside/${STAGE}"
 rm -rf "$stage"

@@ -1,12 +1,13 @@
 // firewalld: our bridges join its zone `trusted`, as what they may do is decided by us; until its next reload only, so
 // that nothing stays when we are gone.
 
-import { errorMessage } from '../../../core/index.ts';
+import { errorMessage, isBerthError } from '../../../core/index.ts';
 import { run } from '../../../host/index.ts';
 import type { Finding } from './finding.ts';
 import type { NftTable } from './nft-tables.ts';
 
-const TIMEOUT_MS = 20_000;
+/** Its program is slow to start, and a host that is just booting slower. */
+const TIMEOUT_MS = 60_000;
 const ZONE = '--zone=trusted';
 
 /** Its table. */
@@ -56,8 +57,9 @@ async function isRunning(): Promise<boolean> {
   try {
     await firewallCmd('--state');
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    if (isBerthError(error, 'not-found') || /not running/i.test(errorMessage(error))) return false;
+    throw error;
   }
 }
 
