@@ -66,11 +66,19 @@ describe('runc', () => {
   });
 });
 
-describe('a host without a runtime', () => {
-  it('is told what to install', async () => {
+describe('a host whose runtimes run nothing', () => {
+  it('is told why, and what to do', async () => {
     const driver = createContainerDriver({ shimPath: '/nonexistent/berth-shim', stateDir: '/nonexistent' });
-    const probe = await driver.probe();
-    assert.equal(probe.usable, false);
-    assert.ok(probe.probes.every((entry) => !entry.ok && entry.remedy?.includes('install')));
+    const { usable, probes } = await driver.probe();
+    assert.equal(usable, false);
+    assert.deepEqual(
+      probes.map(({ name }) => name),
+      ['crun', 'runc'],
+    );
+    for (const { ok, detail, remedy } of probes) {
+      assert.equal(ok, false);
+      assert.match(detail ?? '', /no such file or directory.*berth-shim/);
+      assert.match(remedy ?? '', /^run Berth as root/);
+    }
   });
 });
