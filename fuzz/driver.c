@@ -93,9 +93,10 @@ static void splice(struct input *input, size_t at, size_t gone, const uint8_t *d
 
 static void change(struct input *input)
 {
-    static const char *const words[] = {"0", "-1", "1", "7", "\n1 ", "+1", " 1", "999999999", "2147483648", "4294967295",
-                                        "9223372036854775807", "18446744073709551615", "1e9", "../", "/", "..", "\\", "\\u0000",
-                                        "=", "\n", " ", "\"", "{", "[", "}", "]", ",", ":"};
+    static const char *const words[] = {"0", "-1", "1", "7", "\n1 ", "+1", " 1", "0001 ",
+                                         "00000000000000000000000009 ", "999999999", "2147483648", "4294967295",
+                                         "9223372036854775807", "18446744073709551615", "1e9", "../", "/", "..",
+                                         "\\", "\\u0000", "=", "\n", " ", "\"", "{", "[", "}", "]", ",", ":"};
     static const uint8_t bytes[] = {0, 1, 0x7f, 0x80, 0xff, '0', '9', '7', '/', '\n', ' ', '='};
     size_t at = any(input->size + 1), length = 1 + any(16);
     const struct input *other = &seeds[any(seed_count)];
