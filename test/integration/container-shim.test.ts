@@ -50,6 +50,11 @@ describe('a shim', () => {
     await assert.rejects(connection.request('signal', { signal: 999 }), /signal 999/);
     await assert.rejects(connection.request('quit'), /running/);
     await assert.rejects(connection.request('exec', { process: '{' }));
+    const named = { args: ['\u001b[2Jnone'], cwd: '/', env: ['PATH=/bin'], user: { uid: 0, gid: 0 } };
+    await assert.rejects(connection.request('exec', { process: JSON.stringify(named) }), {
+      message: /\\x1b\[2Jnone/,
+      exitStatus: 127,
+    });
     connection.send(FRAME.open, encodeFields({}));
     connection.close();
     assert.equal((await instance.state()).state, 'running');

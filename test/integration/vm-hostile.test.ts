@@ -112,7 +112,7 @@ const MONITORS: Readonly<Record<string, readonly string[]>> = {
 describe('a supervisor', { timeout: 120_000, concurrency: 3 }, () => {
   before(async () => {
     lab = await openVmLab();
-    program = await buildHostileMachine(lab);
+    program = buildHostileMachine(lab);
   });
   after(async () => {
     await lab?.[Symbol.asyncDispose]();
