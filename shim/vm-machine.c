@@ -16,7 +16,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <grp.h>
-#include <poll.h>
 
 #include "memory-limit.h"
 #include "vm.h"

@@ -186,7 +186,7 @@ static void relay(struct conn *conn, const char *op, const char *key, const char
     field_add(&data, "op", op);
     field_add(&data, key, value);
     struct fields fields = {buffer_head(&data), data.length};
-    link_relay(conn, &fields, 1);
+    link_relay(conn, &fields, ANSWERS_ONCE);
     buffer_free(&data);
 }
 

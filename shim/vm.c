@@ -52,6 +52,7 @@ static void greet(void);
 static void replace_due(void *context)
 {
     (void)context;
+    if (over) return;
     if (machine_kill() < 0) complain("the machine that failed cannot be killed");
     link_close();
     qmp_close();
