@@ -1,6 +1,6 @@
 /* The system calls of QEMU: all others do not exist for it, and those that only an intruder makes end it. The list is what
- * strace saw QEMU 7.2 and 10.0 do on every way of coming up, under load and while they are saved, and what KVM and older C
- * libraries need instead. QEMU's own -sandbox takes execve away when it has started. */
+ * strace saw QEMU 7.2 do on every way of coming up, under load, while it is saved, and with KVM, and what older C libraries
+ * need instead; QEMU 10.0 runs with it, too. QEMU's own -sandbox takes execve away when it has started. */
 #define _GNU_SOURCE
 #include <sched.h>
 #include <sys/syscall.h>

@@ -41,7 +41,7 @@ void machine_set_oom_score(const struct fields *machine, pid_t pid)
 {
     char path[64];
     const char *score = fields_get(machine, "oom_score_adj");
-    /* Ourselves by that name: in a pid namespace our number is another one than in /proc. */
+    /* In a pid namespace our number is another one than in the host's /proc. */
     if (pid) snprintf(path, sizeof path, "/proc/%d/oom_score_adj", pid);
     else snprintf(path, sizeof path, "/proc/self/oom_score_adj");
     int fd = score ? open(path, O_WRONLY | O_CLOEXEC) : -1;
@@ -78,7 +78,7 @@ void process_begin(const struct fields *machine)
 
 void process_check_parent(int fd)
 {
-    /* Who is in a pid namespace of his own does not see his parent. */
+    /* The first process of a pid namespace sees no parent. */
     struct pollfd end = {.fd = fd};
     if (poll(&end, 1, 0) > 0 && end.revents & (POLLHUP | POLLERR)) _exit(127);
 }

@@ -28,7 +28,7 @@ static int try_number(uid_t number)
     if (lock < 0) return -1;
     struct stat info;
     int got = flock(lock, LOCK_EX | LOCK_NB), error = got < 0 ? errno : 0;
-    /* Without a name: the one who had it has just given it back. */
+    /* A file without a name was given back between our open and our lock. */
     if (got == 0 && fstat(lock, &info) == 0 && info.st_nlink) return 1;
     close(lock);
     lock = -1;

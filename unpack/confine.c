@@ -22,7 +22,7 @@
 static const unsigned KEPT = BIT(CAP_CHOWN) | BIT(CAP_DAC_OVERRIDE) | BIT(CAP_FOWNER) | BIT(CAP_FSETID) | BIT(CAP_MKNOD) |
 			     BIT(CAP_SETFCAP) | BIT(CAP_SYS_ADMIN);
 
-// As much as an honest archive never needs. A sparse file may be larger than what it holds.
+// Limits beyond what an honest archive needs. A sparse file may be larger than what it holds.
 static const struct {
 	int resource;
 	rlim_t most;
@@ -125,7 +125,7 @@ static void enter(const char *target)
 
 void confine(const char *target)
 {
-	// Whatever the caller may have left open.
+	// The caller may have left files open.
 	syscall(SYS_close_range, 3u, ~0u, 0u);
 	load_charsets();
 	umask(022);
