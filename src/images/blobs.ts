@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BerthError } from '../core/index.ts';
+import { flushFolder } from '../host/files.ts';
 import { Digester, digestOf, hexOf, isDigest } from './digest.ts';
 import { diskError } from './disk.ts';
 import { cancelled } from './shared-task.ts';
@@ -122,6 +123,11 @@ export class BlobStore {
   async #adopt(path: string, { digest, bytes }: Ingested): Promise<void> {
     await rename(path, this.#path(digest));
     this.#sizes.set(digest, bytes);
+  }
+
+  /** Puts the names of all that was stored on the disk; their content is there. */
+  flush(): Promise<void> {
+    return flushFolder(this.#folder);
   }
 
   /** Forgets the blob at once; its bytes are freed in the background. */

@@ -4,7 +4,7 @@
 import { mkdir, readdir, readFile, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BerthError } from '../core/index.ts';
-import { readIfExists, writeAtomic } from '../host/files.ts';
+import { flushFolder, readIfExists, writeAtomic } from '../host/files.ts';
 import { Mutex } from '../host/mutex.ts';
 import { hexOf } from './digest.ts';
 import { diskError } from './disk.ts';
@@ -154,6 +154,11 @@ export class LayerStore {
       this.#discardRecord(record.name);
       throw diskError(error, `storing layer ${record.diffId}`);
     }
+  }
+
+  /** Puts the names of all that is ready on the disk; their content is there. */
+  flush(): Promise<void> {
+    return flushFolder(this.#folder);
   }
 
   discard({ folder }: StagedLayer): void {

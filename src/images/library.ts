@@ -136,6 +136,8 @@ export class Library {
         bytes: this.layers.bytes(diffId),
       })),
     };
+    // The catalog must not outlive a power failure that they do not.
+    await Promise.all([this.blobs.flush(), this.layers.flush()]);
     await this.change((draft) => {
       // The same configuration under another manifest (other compression) is the same image: the first one stays.
       const known = this.#documents.has(id) ? draft.images.get(id) : undefined;

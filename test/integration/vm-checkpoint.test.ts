@@ -240,6 +240,13 @@ describe('running state of a VM', { timeout: 300_000 }, () => {
     await assert.rejects(open(), { code: 'unavailable', message: /parts is missing/ });
     await rename(join(dir, 'elsewhere'), join(dir, 'parts'));
     await open();
+    const other = { ...(JSON.parse(description) as object), image: 'that of another disk' };
+    await writeFile(join(dir, 'checkpoint.json'), JSON.stringify(other));
+    {
+      await using origin = await lab.driver.openCheckpoint?.(dir);
+      assert.ok(origin);
+      await assert.rejects(restore(origin), { code: 'unavailable', message: /image has been made anew/ });
+    }
     await rm(join(dir, 'checkpoint.json'));
     await assert.rejects(open(), { code: 'unavailable', message: /missing/ });
   });

@@ -12,14 +12,14 @@ import {
 } from '../../core/index.ts';
 import { decodeFields } from '../../formats/frames.ts';
 import { type Fields, field, type ShimClient } from '../../guest/index.ts';
-import { readIfExists, run, writeAtomic } from '../../host/index.ts';
+import { readIfExists, readSeal, run, writeAtomic } from '../../host/index.ts';
 import type { HostVerdict } from '../../qemu/index.ts';
 import { allocatedBytes } from '../../volumes/index.ts';
 import { canFork, type MachineShape, type TemplateFiles } from './config.ts';
 import { makeKept, startKept } from './kept-folder.ts';
 
 /** Of what is in the memory of a captured guest: the agent, and with it the words it understands. */
-const GENERATION = 2;
+const GENERATION = 3;
 const DESCRIPTION = 'checkpoint.json';
 
 interface Description {
@@ -27,6 +27,8 @@ interface Description {
   readonly shape: MachineShape;
   /** As it calls itself: another one may not understand the devices' state. */
   readonly qemu: string;
+  /** The seal of the image's disk: what a guest has read of it is in its memory, and another one would not fit. */
+  readonly image: string;
 }
 
 export interface CaptureSource {
@@ -42,6 +44,8 @@ export class VmOrigin implements Origin {
   readonly shape: MachineShape;
   readonly disk: string;
   readonly pauseMs?: number;
+  /** Of a saved one: the seal of the image's disk. */
+  readonly imageSeal?: string;
   readonly #release: () => Promise<void>;
 
   constructor(
@@ -49,13 +53,14 @@ export class VmOrigin implements Origin {
     shape: MachineShape,
     disk: string,
     release: () => Promise<void>,
-    pauseMs?: number,
+    { pauseMs, imageSeal }: { readonly pauseMs?: number; readonly imageSeal?: string },
   ) {
     this.files = files;
     this.shape = shape;
     this.disk = disk;
     this.#release = release;
     if (pauseMs !== undefined) this.pauseMs = pauseMs;
+    if (imageSeal !== undefined) this.imageSeal = imageSeal;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -100,6 +105,12 @@ async function request(source: CaptureSource, fields: { readonly dir: string; re
   }
 }
 
+/** Of the disk that the machine in this folder was started with. */
+async function imageSeal(dir: string): Promise<string> {
+  const path = field(decodeFields(await readFile(join(dir, 'vm.machine'))), 'image') ?? '';
+  return (await readSeal(path)) ?? '';
+}
+
 async function qemuVersion(program: string): Promise<string> {
   return (await run(program, ['--version'])).stdout.split('\n')[0] ?? '';
 }
@@ -110,7 +121,8 @@ const pauseOf = (said: Fields) => Number(field(said, 'pause_us') ?? 0) / 1000;
 export async function saveCheckpoint(source: CaptureSource, dir: string): Promise<SavedState> {
   const { shape, connection, said } = await request(source, { dir, durable: true });
   connection.close();
-  const description: Description = { generation: GENERATION, shape, qemu: await qemuVersion(source.qemu) };
+  const [qemu, image] = await Promise.all([qemuVersion(source.qemu), imageSeal(source.spec.dir)]);
+  const description: Description = { generation: GENERATION, shape, qemu, image };
   await writeAtomic(join(dir, DESCRIPTION), JSON.stringify(description), { durable: true });
   return { pauseMs: pauseOf(said), sizeBytes: await allocatedBytes(dir) };
 }
@@ -123,7 +135,9 @@ export async function captureOrigin(source: CaptureSource, dir: string): Promise
     connection.close();
     await rm(disk, { force: true });
   };
-  return new VmOrigin(filesIn(source.spec.dir, shape, said), shape, disk, release, pauseOf(said));
+  return new VmOrigin(filesIn(source.spec.dir, shape, said), shape, disk, release, {
+    pauseMs: pauseOf(said),
+  });
 }
 
 function filesIn(dir: string, { memoryBytes }: MachineShape, said: Fields): TemplateFiles {
@@ -143,7 +157,7 @@ export interface KeeperOptions {
 
 /** Opens a saved checkpoint: all of it is read and compared with its checksums. */
 export async function openCheckpoint(saved: string, options: KeeperOptions): Promise<VmOrigin> {
-  const { shape } = await readDescription(saved, options);
+  const { shape, image } = await readDescription(saved, options);
   const parts = decodeFields(Buffer.from(await readPart(saved, 'parts')));
   const kept = await makeKept(options.folder);
   const { dir } = kept;
@@ -156,7 +170,8 @@ export async function openCheckpoint(saved: string, options: KeeperOptions): Pro
       await client.quit();
       await rm(dir, { recursive: true, force: true });
     };
-    return new VmOrigin(filesIn(dir, shape, said), shape, join(saved, 'disk.ext4'), release);
+    const disk = join(saved, 'disk.ext4');
+    return new VmOrigin(filesIn(dir, shape, said), shape, disk, release, { imageSeal: image });
   } catch (error) {
     await rm(dir, { recursive: true, force: true });
     throw error;
@@ -208,6 +223,12 @@ async function readDescription(saved: string, { qemu, host }: KeeperOptions): Pr
 /** By more than two measurements of one clock do. */
 const differs = (a: number | undefined, b: number | undefined) =>
   a !== undefined && b !== undefined && Math.abs(a - b) > 0.005 * b;
+
+/** Fails when the image's disk is another one than that which the guest had. */
+export async function checkImage({ imageSeal }: VmOrigin, path: string): Promise<void> {
+  if (imageSeal !== undefined && imageSeal !== (await readSeal(path)))
+    throw refuse("the disk of its image has been made anew since, and is not what is in the guest's memory");
+}
 
 /** The disk of an instance that goes on from this: a copy of its own, which shares what it can on the host's disk. */
 export async function copyDisk(origin: VmOrigin, path: string): Promise<void> {

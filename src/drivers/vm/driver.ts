@@ -31,7 +31,7 @@ import {
   type Virtiofsd,
   virtiofsdCommand,
 } from '../../qemu/index.ts';
-import { copyDisk, openCheckpoint, VmOrigin } from './checkpoint.ts';
+import { checkImage, copyDisk, openCheckpoint, VmOrigin } from './checkpoint.ts';
 import {
   binds,
   bootMode,
@@ -233,7 +233,7 @@ class VmDriver implements Driver {
     checkSpec(spec, totalmem());
     await Promise.all([
       this.#prepareBoot(),
-      this.#disks.open(spec.rootfs),
+      this.#disks.open(spec.rootfs).then((path) => checkImage(origin, path)),
       copyDisk(origin, join(spec.dir, 'writable.ext4')),
     ]);
     return this.#instance(spec, false, origin);
