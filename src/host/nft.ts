@@ -92,8 +92,9 @@ class NftProgram {
     this.#child.stderr.resume();
     this.#child.stdout.setEncoding('utf8').on('data', (text: string) => this.#read(text));
     this.#end = this.#child.exit.then(
-      ({ code }) => this.#ended(`nft ended with status ${code}`),
-      (error: Error) => this.#ended(error.message),
+      ({ code, signal }) =>
+        this.#ended(unavailable(signal === null ? `nft ended with status ${code}` : crash(signal))),
+      (error: Error) => this.#ended(unavailable(error.message)),
     );
   }
 
@@ -112,7 +113,7 @@ class NftProgram {
 
   async #type(line: string): Promise<string> {
     const applied = new Promise<string>((resolve, reject) => {
-      if (this.ended) return reject(missing('nft has ended'));
+      if (this.ended) return reject(unavailable('nft has ended'));
       const mark = `berth-mark-${++this.#marks}`;
       this.#pending.push({ mark, resolve, reject });
       this.#child.stdin.write(`${line}\n${mark}\n`);
@@ -158,12 +159,17 @@ class NftProgram {
     return end < 0 ? undefined : { start: this.#text.lastIndexOf('\n', echo - 1) + 1, end: end + 1 };
   }
 
-  #ended(reason: string): void {
+  #ended(error: BerthError): void {
     this.ended = true;
-    for (const { reject } of this.#pending.splice(0)) reject(missing(reason));
+    for (const { reject } of this.#pending.splice(0)) reject(error);
   }
 }
 
-function missing(reason: string): BerthError {
-  return new BerthError('unavailable', `cannot change the firewall: ${reason}: install the package nftables`);
+/** An older nft does not survive the sight of rules that a newer one made, e.g. in a container of the host's network. */
+function crash(signal: string): string {
+  return `nft was ended by ${signal}: look whether 'nft list ruleset' works; rules of a newer nft may end an older one`;
+}
+
+function unavailable(reason: string): BerthError {
+  return new BerthError('unavailable', `cannot change the firewall: ${reason}`);
 }
