@@ -40,8 +40,8 @@ export interface Found {
 }
 
 /**
- * Resolves when names, addresses and ports of all workloads are reserved and their networks are in force. Taking them
- * over, and the starts and removals that follow from it, go on beside.
+ * Resolves when names, addresses and ports of all workloads are reserved. Restoring their networks, taking them over, and
+ * the starts and removals that follow from it, go on beside.
  */
 export async function adoptAll(ctx: EngineContext): Promise<void> {
   const found: Found[] = [];
@@ -51,7 +51,7 @@ export async function adoptAll(ctx: EngineContext): Promise<void> {
   for (const { workload } of found) enlist(ctx, workload);
   for (const { record } of halves)
     for (const endpoint of record.endpoints) ctx.networking.addresses.claim(endpoint, record.id);
-  await restoreNetworks(ctx, found);
+  restoreNetworks(ctx, found);
   for (const half of halves) ctx.background(`container ${half.record.name}`, () => undo(ctx, half));
   const starts = new Semaphore(MAX_STARTING);
   for (const entry of found)

@@ -1,10 +1,17 @@
 // Files of an instance through its shim: each call is one connection.
 
 import { Readable } from 'node:stream';
-import { BerthError, type FileChange, type FileStat, type Files, type WriteOptions } from '../core/index.ts';
+import {
+  BerthError,
+  type FileChange,
+  type FileStat,
+  type Files,
+  isBerthError,
+  type WriteOptions,
+} from '../core/index.ts';
 import { encodeFields, FRAME, type Frame } from '../formats/frames.ts';
 import { within } from '../host/patience.ts';
-import { type Fields, failure, field, type ShimConnection } from './connection.ts';
+import { type Fields, type FieldValues, failure, field, type ShimConnection } from './connection.ts';
 
 const WRITE_PART = 256 << 10;
 /** What was sent last may wait for a slow disk. */
@@ -17,6 +24,14 @@ export interface FilesAccess {
   owner(): Promise<{ readonly uid: number; readonly gid: number } | undefined>;
 }
 
+interface Begun {
+  readonly connection: ShimConnection;
+  readonly opened: Fields;
+  release(): void;
+  /** Closes the connection, too. */
+  readonly end: () => void;
+}
+
 export class ShimFiles implements Files {
   readonly #access: FilesAccess;
 
@@ -24,52 +39,60 @@ export class ShimFiles implements Files {
     this.#access = access;
   }
 
-  async stat(path: string): Promise<FileStat> {
-    const { connection, release } = await this.#access.open();
-    try {
-      return parseStat(await connection.request('stat', { path }));
-    } finally {
-      connection.close();
-      release();
+  /**
+   * Opens an operation. A shim that was given another work meanwhile, as a start, is looked for once more: its successor
+   * has the same files.
+   */
+  async #begin(op: string, fields: FieldValues = {}): Promise<Begun> {
+    for (let again = true; ; again = false) {
+      const access = await this.#access.open();
+      const end = () => {
+        access.connection.close();
+        access.release();
+      };
+      try {
+        return { ...access, end, opened: await access.connection.request(op, fields) };
+      } catch (error) {
+        end();
+        if (!again || !(isBerthError(error, 'invalid-state') || isBerthError(error, 'unavailable')))
+          throw error;
+      }
     }
   }
 
+  async stat(path: string): Promise<FileStat> {
+    const { opened, end } = await this.#begin('stat', { path });
+    end();
+    return parseStat(opened);
+  }
+
   async read(path: string): Promise<Readable> {
-    const { connection, release } = await this.#access.open();
-    try {
-      await connection.request('read', { path });
-    } catch (error) {
-      connection.close();
-      release();
-      throw error;
-    }
+    const { connection, release } = await this.#begin('read', { path });
     return outputOf(connection, release);
   }
 
   async write(path: string, tar: Readable, options: WriteOptions): Promise<void> {
     const owner = options.copyUidGid ? await this.#access.owner() : undefined;
-    const { connection, release } = await this.#access.open();
+    // Of an archive that is under way nothing can be sent again: whether the shim serves files is asked before.
+    const { connection, end } = await this.#begin('stat', { path: '/' });
     try {
       const answer = lastFrame(connection);
       connection.send(FRAME.open, openWrite(path, options, owner));
       await Promise.race([answer, sendAll(connection, tar)]);
       await within(answer, { limitMs: WRITE_LIMIT_MS }, 'the supervisor, sent all of the archive,');
     } finally {
-      connection.close();
-      release();
+      end();
     }
   }
 
   async changes(): Promise<readonly FileChange[]> {
-    const { connection, release } = await this.#access.open();
+    const { connection, end } = await this.#begin('changes');
     try {
-      await connection.request('changes');
       const chunks: Buffer[] = [];
       for await (const chunk of outputOf(connection, () => {})) chunks.push(chunk as Buffer);
       return parseChanges(Buffer.concat(chunks).toString());
     } finally {
-      connection.close();
-      release();
+      end();
     }
   }
 }

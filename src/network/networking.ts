@@ -70,6 +70,7 @@ export class Networking {
   readonly #going = new Set<string>();
   /** Until then networks are not told to the firewall one by one: what an earlier daemon left in it is taken over as a whole. */
   #restored = true;
+  #restoring: Promise<void> = Promise.resolve();
   #watch: TableWatch | undefined;
   /** As the firewall was told, by id. */
   readonly #networks = new Map<string, FirewallNetwork>();
@@ -83,15 +84,24 @@ export class Networking {
     this.#names = options.names(new OpenNames(this.#open, this.store));
   }
 
-  /** After a daemon's start: all that the running workloads need is there again, and nothing else. */
-  async restore(members: readonly Member[]): Promise<void> {
-    // What ended while no daemon looked must not be let in under an address that is another's by now.
-    if (members.length === 0) return await this.#firewall.uninstall();
-    this.#restored = false;
+  /**
+   * After a daemon's start: all that the running workloads need is there again, and nothing else; what is left of `ended`
+   * ones goes. Members and their ports are known when this returns; whoever changes networks waits until all is done.
+   */
+  restore(members: readonly Member[], ended: readonly Endpoint[]): Promise<void> {
     for (const member of members) {
       this.#open.set(member.id, member);
       for (const port of member.published) this.#ports.hold(member, port);
     }
+    const restored = this.sweep(ended).then(() => this.#restore(members));
+    this.#restoring = restored.catch(() => {});
+    return restored;
+  }
+
+  async #restore(members: readonly Member[]): Promise<void> {
+    // What ended while no daemon looked must not be let in under an address that is another's by now.
+    if (members.length === 0) return await this.#firewall.uninstall();
+    this.#restored = false;
     const ids = new Set(members.flatMap(({ endpoints }) => endpoints.map(({ networkId }) => networkId)));
     // What cannot be raised now is tried again by the next start on it; the daemon is there meanwhile.
     await Promise.all(
@@ -108,6 +118,7 @@ export class Networking {
 
   /** Makes the firewall let a workload through and says what its instance is to be plugged into. */
   async enter(member: Member): Promise<RunNetwork> {
+    await this.#restoring;
     this.#open.set(member.id, member);
     const specs = await this.#specs(member.endpoints);
     await this.#firewall.setWorkload(toFirewall(member, this.store));
@@ -123,6 +134,7 @@ export class Networking {
 
   /** The workload has ended, or could not be started. */
   async leave(member: Member): Promise<void> {
+    await this.#restoring;
     this.#open.delete(member.id);
     this.#ports.release(member.id, member.published);
     await this.#firewall.removeWorkload(member.id);
@@ -144,6 +156,7 @@ export class Networking {
 
   /** The network's policy, or what else the firewall knows of it, is another one. */
   async networkChanged(network: Network): Promise<void> {
+    await this.#restoring;
     const known = this.#networks.get(network.id);
     if (known === undefined) return;
     const { policy: _, ...others } = known;
@@ -164,6 +177,7 @@ export class Networking {
 
   /** A running workload is on other networks than before. */
   async changed(member: Member): Promise<readonly EndpointSpec[]> {
+    await this.#restoring;
     this.#open.set(member.id, member);
     const specs = await this.#specs(member.endpoints);
     await this.#firewall.setWorkload(toFirewall(member, this.store));
@@ -297,6 +311,7 @@ export class Networking {
   }
 
   async #lower(network: Network): Promise<void> {
+    await this.#restoring;
     const raised = this.#raised.get(network.id);
     this.#raised.delete(network.id);
     await raised?.mtu.catch(() => {});
@@ -313,6 +328,7 @@ export class Networking {
 
   /** Takes away all that was made on the host; nothing runs on a network. What is needed is made again when it is. */
   async uninstall(): Promise<void> {
+    await this.#restoring;
     const bridges = this.#bridges();
     for (const id of this.#raised.keys()) await this.#names.release(id);
     this.#raised.clear();

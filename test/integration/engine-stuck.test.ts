@@ -65,53 +65,61 @@ async function timed(work: Promise<unknown>): Promise<number> {
 const LISTEN_LIMIT_MS = 6_000;
 
 test('a daemon is there at once though supervisors are stuck, and takes them over when they answer', async () => {
-  const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+  const names = ['wa', 'wb', 'wc', 'wd', 'we', 'wf'];
   const ids = await Promise.all(names.map((name) => startSleeper(name, 'container')));
   const stuck = await Promise.all(ids.slice(0, 3).map(supervisorOf));
-  const before = await viewOf('a');
+  const before = await viewOf('wa');
   for (const pid of stuck) process.kill(pid, 'SIGSTOP');
   assert.ok((await restartDaemon()) < LISTEN_LIMIT_MS);
-  assert.equal((await viewOf('f')).state, 'running');
-  const told = await viewOf('a');
+  assert.equal((await viewOf('wf')).state, 'running');
+  const told = await viewOf('wa');
   assert.equal(told.state, 'unknown');
   assert.match(told.stateReason ?? '', /supervisor has not answered/);
   assert.deepEqual(told.endpoints, before.endpoints);
-  await assert.rejects(startSleeper('a', 'container'), { code: 'conflict' });
+  await assert.rejects(startSleeper('wa', 'container'), { code: 'conflict' });
   process.kill(stuck[0] ?? 0, 'SIGCONT');
   // A request waits for the workload that is being taken over.
-  assert.equal(await client.call('exec', 'a', ['echo', 'here']), 'here\n');
-  assert.deepEqual(await viewOf('a'), before);
-  await client.call('workloads.remove', 'b', { force: true, volumes: true });
+  assert.equal(await client.call('exec', 'wa', ['echo', 'here']), 'here\n');
+  assert.deepEqual(await viewOf('wa'), before);
+  await client.call('workloads.remove', 'wb', { force: true, volumes: true });
   assert.equal(existsSync(`/proc/${stuck[1]}`), false);
-  await client.call('workloads.stop', 'c', { timeoutSeconds: 1 });
-  const { state, exit } = await viewOf('c');
+  await client.call('workloads.stop', 'wc', { timeoutSeconds: 1 });
+  const { state, exit } = await viewOf('wc');
   assert.deepEqual([state, exit?.code], ['exited', 137]);
-  await client.call('workloads.start', 'c');
-  assert.equal((await viewOf('c')).state, 'running');
+  await client.call('workloads.start', 'wc');
+  assert.equal((await viewOf('wc')).state, 'running');
 });
 
-for (const isolation of ['container', 'vm'] as const)
-  test(`${isolation}: what stops a supervisor stops neither a stop, nor a kill, nor a removal`, async () => {
-    const name = `x-${isolation}`;
-    const id = await startSleeper(name, isolation);
+test('what stops a supervisor or a machine stops no stop, kill or removal, nor the figures of others', async () => {
+  const stopped = ['stop-container', 'stop-vm'] as const;
+  const removed = ['remove-container', 'remove-vm'] as const;
+  for (const name of [...stopped, ...removed]) {
+    const id = await startSleeper(name, name.endsWith('vm') ? 'vm' : 'container');
     process.kill(await supervisorOf(id), 'SIGSTOP');
-    assert.ok((await timed(client.call('workloads.stop', name, { timeoutSeconds: 1 }))) < 30);
-    assert.equal((await viewOf(name)).exit?.code, 137);
-    await client.call('workloads.start', name);
-    process.kill(await supervisorOf(id), 'SIGSTOP');
-    const others = timed(client.call('workloads.stats', 'f'));
-    assert.ok((await timed(client.call('workloads.remove', name, { force: true, volumes: true }))) < 30);
-    assert.ok((await others) < 10);
-  });
-
-test('vm: a machine that does not answer is measured from outside, and killed', async () => {
+  }
   await startSleeper('hung', 'vm');
-  const { pid } = await viewOf('hung');
-  process.kill(pid, 'SIGSTOP');
-  assert.ok((await timed(client.call('workloads.stats', 'hung'))) < 10);
-  assert.ok((await timed(client.call('workloads.kill', 'hung'))) < 30);
-  assert.equal((await viewOf('hung')).state, 'exited');
+  process.kill((await viewOf('hung')).pid, 'SIGSTOP');
+  const took = await Promise.all([
+    ...stopped.map((name) => timed(client.call('workloads.stop', name, { timeoutSeconds: 1 }))),
+    ...removed.map((name) => timed(client.call('workloads.remove', name, { force: true, volumes: true }))),
+    timed(client.call('workloads.kill', 'hung')),
+  ]);
+  for (const seconds of took) assert.ok(seconds < 30, `${took}`);
+  for (const name of [...stopped, 'hung']) {
+    const { state, exit } = await viewOf(name);
+    assert.deepEqual([name, state, exit?.code], [name, 'exited', 137]);
+  }
   await client.call('workloads.remove', 'hung', { force: false, volumes: true });
+});
+
+test('the figures of a machine that does not answer are those of the host, and soon', async () => {
+  await startSleeper('silent', 'vm');
+  process.kill((await viewOf('silent')).pid, 'SIGSTOP');
+  const took = await Promise.all([
+    timed(client.call('workloads.stats', 'silent')),
+    timed(client.call('workloads.stats', 'wf')),
+  ]);
+  for (const seconds of took) assert.ok(seconds < 10, `${took}`);
 });
 
 for (const isolation of ['container', 'vm'] as const)
@@ -128,7 +136,9 @@ for (const isolation of ['container', 'vm'] as const)
     ]);
     await start;
     for (const result of touched)
-      assert.equal(result.status, 'fulfilled', String(Reflect.get(result, 'reason')));
+      if (result.status === 'rejected')
+        // Attached to first, a VM has a machine that waits for its start, and serves no files before.
+        assert.match(String(result.reason), /is about to be started; try again/);
     const { state, pid } = await viewOf(name);
     assert.equal(state, 'running');
     assert.ok(existsSync(`/proc/${pid}`));

@@ -106,22 +106,18 @@ function toRequest(exposed: string): PortRequest[] {
 
 /**
  * After a daemon's start, before its workloads are taken over: what may run is in its networks, whatever else was left of
- * earlier runs is not.
+ * earlier runs is not. Addresses and ports are held when this returns; the host is put right beside, as rules and bridges
+ * of the last daemon are in force meanwhile.
  */
-export async function restoreNetworks(
+export function restoreNetworks(
   ctx: EngineContext,
   found: readonly { readonly workload: Workload; readonly lives: boolean }[],
-): Promise<void> {
+): void {
   const joined = found.filter(({ workload }) => workload.record.endpoints.length > 0);
   const ended = joined.filter(({ lives }) => !lives).flatMap(({ workload }) => workload.record.endpoints);
   const running = joined.filter(({ lives }) => lives).map(({ workload }) => memberOf(workload));
-  // A host that lost its tools must not keep the daemon from starting: what runs goes on as it is.
-  try {
-    await ctx.networking.sweep(ended);
-    await ctx.networking.restore(running);
-  } catch (error) {
-    ctx.log(`networks are not as they should be: ${errorMessage(error)}`);
-  }
+  const restored = ctx.networking.restore(running, ended);
+  ctx.background('networks are not as they should be', () => restored);
 }
 
 /** Plugs a running workload in where that was under way when the last daemon died. */
