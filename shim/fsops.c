@@ -59,6 +59,8 @@ static const char *code_of(int error)
 {
     switch (error) {
     case ENOENT: return "not-found";
+    /* The process whose root it was has ended. */
+    case ESRCH: return "invalid-state";
     case EINVAL:
     case ENOTDIR:
     case EISDIR:
