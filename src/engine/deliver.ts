@@ -28,9 +28,15 @@ export async function deliver(ctx: EngineContext, workload: Workload, signal: nu
     }
     await instance.kill(signal);
   } catch (error) {
-    if (!isBerthError(error, 'invalid-state')) throw error;
+    if (!isBerthError(error, 'invalid-state') && !(await hasEnded(workload, error))) throw error;
   }
   ctx.events.publish(workload.event('kill', { signal: String(signal) }));
+}
+
+/** Whether its supervisor could not be asked because it has just ended, and has told so by now. */
+async function hasEnded(workload: Workload, error: unknown): Promise<boolean> {
+  if (!isBerthError(error, 'unavailable')) return false;
+  return !workload.running || (await settlesWithin(workload.exits.next(), DELIVERY_LIMIT_MS));
 }
 
 /** As `deliver`, for a signal that a harder one follows: one that cannot be delivered, or not soon, is no failure. */

@@ -13,20 +13,17 @@ import {
   type RunNetwork,
 } from '../core/index.ts';
 import type { Nft } from '../host/index.ts';
-import { familyOf, parseSubnet } from './address.ts';
 import { AddressBook, addressesOf } from './addresses.ts';
 import { interfaceExists, lowerBridge, raiseBridge, removePorts } from './bridge.ts';
+import { byInterface, freeName, policyOf, portOf, toFirewall, toSpec } from './endpoint-forms.ts';
 import { portFigures } from './figures.ts';
-import {
-  type EndpointCounters,
-  type Finding,
-  type Firewall,
-  type FirewallNetwork,
-  type FirewallWorkload,
-  type OtherFirewalls,
-  type Policy,
-  parsePolicy,
-  type TableWatch,
+import type {
+  EndpointCounters,
+  Finding,
+  Firewall,
+  FirewallNetwork,
+  OtherFirewalls,
+  TableWatch,
 } from './firewall/index.ts';
 import type { Member } from './member.ts';
 import type { NameServer } from './names/index.ts';
@@ -351,64 +348,4 @@ export class Networking {
     await this.#names.close();
     await this.#nft.close();
   }
-}
-
-function portOf({ id }: Endpoint): string {
-  return `be${id.slice(0, 11)}`;
-}
-
-/** What is known of ports, by the names that their interfaces have inside. */
-function byInterface<T>(
-  endpoints: readonly Endpoint[],
-  ofPorts: ReadonlyMap<string, T>,
-): ReadonlyMap<string, T> {
-  return new Map(
-    endpoints.flatMap((endpoint) => {
-      const found = ofPorts.get(portOf(endpoint));
-      return found === undefined ? [] : [[endpoint.interface, found] as const];
-    }),
-  );
-}
-
-function freeName(taken: readonly Endpoint[]): string {
-  for (let number = 0; ; number++)
-    if (!taken.some((endpoint) => endpoint.interface === `eth${number}`)) return `eth${number}`;
-}
-
-function toSpec(endpoint: Endpoint, network: Network, mtu: number, defaultRoute: boolean): EndpointSpec {
-  const places = addressesOf(endpoint).flatMap((address) => {
-    const subnet = network.subnets.find((entry) => parseSubnet(entry.subnet).family === familyOf(address));
-    return subnet === undefined
-      ? []
-      : [{ address: `${address}/${subnet.subnet.split('/')[1]}`, gateway: subnet.gateway }];
-  });
-  return {
-    ...{ name: endpoint.interface, port: portOf(endpoint), bridge: network.bridge, mac: endpoint.mac, mtu },
-    addresses: places.map(({ address }) => address),
-    gateways: places.map(({ gateway }) => gateway),
-    defaultRoute,
-  };
-}
-
-function policyOf({ policy }: { readonly policy?: string }): { readonly policy?: Policy } {
-  return policy === undefined ? {} : { policy: parsePolicy(policy) };
-}
-
-function toFirewall(member: Member, store: NetworkStore): FirewallWorkload {
-  const { id, name, labels, endpoints, published, rate } = member;
-  const [main] = endpoints;
-  return {
-    ...{ id, name, labels },
-    ...policyOf(member),
-    endpoints: endpoints.map((endpoint) => ({
-      bridge: store.find(endpoint.networkId)?.bridge ?? '',
-      ...{ port: portOf(endpoint), mac: endpoint.mac },
-      ...(rate === undefined ? {} : { rate }),
-      addresses: addressesOf(endpoint),
-    })),
-    published: published.flatMap(({ protocol, hostAddress, hostPort, port }) => {
-      const address = familyOf(hostAddress) === 6 ? main?.ipv6 : main?.ipv4;
-      return address === undefined ? [] : [{ protocol, hostAddress, hostPort, address, port }];
-    }),
-  };
 }

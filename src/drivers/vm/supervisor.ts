@@ -50,6 +50,7 @@ export class VmSupervisor {
   #alive = false;
   /** Waits for `start` with attachers already on it. */
   #early: ShimClient | undefined;
+  #earlyUsers = 0;
   readonly #turn = new Mutex();
   #removed = false;
   /** Whether nothing has been written to its disk yet. */
@@ -134,6 +135,7 @@ export class VmSupervisor {
     const client = await this.#launchIdle();
     await client.prepare('state');
     this.#early = client;
+    this.#earlyUsers = 0;
     void client.gone.then(() => {
       if (this.#early === client) this.#early = undefined;
     });
@@ -175,9 +177,22 @@ export class VmSupervisor {
     const current = this.#current();
     if (current !== undefined) return current.attach(options, tty);
     return this.#turn.run(async () => {
-      const client = this.#current() ?? this.#early ?? (await this.#launchEarly());
-      return client.attach(options, tty);
+      const started = this.#current();
+      if (started !== undefined) return started.attach(options, tty);
+      const client = this.#early ?? (await this.#launchEarly());
+      const io = await client.attach(options, tty);
+      this.#earlyUsers++;
+      const release = () => void this.#turn.run(() => this.#releaseEarly(client)).catch(() => {});
+      io.exit.then(release, release);
+      return io;
     });
+  }
+
+  /** Who attached and went away before the start leaves nothing that waits for it. */
+  async #releaseEarly(client: ShimClient): Promise<void> {
+    if (this.#early !== client || --this.#earlyUsers > 0) return;
+    this.#early = undefined;
+    await client.quit();
   }
 
   /** The shim of the run whose process lives. */
