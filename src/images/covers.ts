@@ -34,7 +34,7 @@ export class Covers {
 
   static async open(root: string, unpackPath: string, work: WorkFolder, layers: LayerStore): Promise<Covers> {
     const covers = new Covers(join(root, 'covers'), unpackPath, work, layers);
-    await mkdir(covers.#folder, { recursive: true, mode: 0o711 });
+    await mkdir(covers.#folder, { recursive: true, mode: 0o700 });
     for (const name of await readdir(covers.#folder)) covers.#names.add(name);
     return covers;
   }
