@@ -14,7 +14,7 @@ const MAX_TYPED_BYTES = 1000;
 const LINES_PER_PROGRAM = 2000;
 
 /** A transaction of thousands of rules takes a second or two. */
-const APPLY_LIMIT_MS = 30_000;
+const APPLY_LIMIT_MS = 120_000;
 /** More than a listing of all rules: it does not answer in words that are understood. */
 const MAX_OUTPUT_CHARACTERS = 64 << 20;
 

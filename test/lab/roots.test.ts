@@ -4,6 +4,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -14,6 +15,9 @@ import { only, RELEASES } from './suite.ts';
 
 /** Where this host keeps whom it trusts, which may be a proxy that the root does not know. */
 const TRUSTED = '/etc/ssl/certs/ca-certificates.crt';
+
+/** Of the root that daemons have there, in the name of their control group. */
+const DIGEST = createHash('sha256').update('/var/lib/berth').digest('hex').slice(0, 8);
 
 /** Tests that execute most of the programs which Berth executes. */
 const TESTS = [
@@ -34,7 +38,12 @@ for (const release of only.length === 0 || only.includes('roots') ? RELEASES : [
       await execute('tar', ['-C', root, '-xpf', tar, '--exclude=./dev/*'], { maxBuffer: 64 << 20 });
       execFileSync('git', ['clone', '--quiet', REPOSITORY, join(root, 'srv/berth')]);
     });
-    after(() => made.disposeAsync());
+    after(async () => {
+      await made.disposeAsync();
+      // Groups of daemons that ended with their namespaces.
+      const left = `find /sys/fs/cgroup -depth -type d -path '*/berth-${DIGEST}*' -exec rmdir {} +`;
+      await execute('sh', ['-c', left]).catch(() => {});
+    });
 
     test('lists what set-up would install, with a reason each, and changes nothing', async () => {
       const text = await inside(
