@@ -84,6 +84,7 @@ export async function endByForce(ctx: EngineContext, workload: Workload): Promis
   };
   ctx.log(`container ${workload.name} does not answer: it is killed together with its supervisor`);
   const isUnknown = workload.state === 'unknown';
+  workload.cut = true;
   await driver.end(spec, workload.running || isUnknown ? status : undefined);
   if (!isUnknown) return await ctx.networking.sweep(endpoints);
   // Whoever was waiting for its supervisor hears of the end.

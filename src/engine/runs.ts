@@ -23,6 +23,7 @@ const START_FAILED = 128;
  */
 export async function launch(ctx: EngineContext, workload: Workload): Promise<void> {
   const instance = workload.requireInstance();
+  workload.cut = false;
   try {
     const network = await enterNetworks(ctx, workload);
     const options = {
@@ -32,7 +33,9 @@ export async function launch(ctx: EngineContext, workload: Workload): Promise<vo
     await ctx.starts.count(workload.record.spec.isolation, () => instance.start(options));
   } catch (error) {
     await startFailed(ctx, workload, error);
-    throw error;
+    if (!workload.cut) throw error;
+    const message = `container ${workload.name} was stopped or removed while it was being started`;
+    throw new BerthError('conflict', message, { cause: error });
   }
   // Whatever it says of itself, it runs and must be followed.
   const status = await instance.state().catch((): InstanceStatus => ({ state: 'running' }));

@@ -35,6 +35,8 @@ export class Workload {
   restartTimer: NodeJS.Timeout | undefined;
   restartDelayMs = 0;
   removing = false;
+  /** The start under way was ended by force. */
+  cut = false;
   /** Resolves when the removal under way has ended well. */
   removal: Promise<void> | undefined;
   /** Resolves when it has been taken over from an earlier daemon, or that has failed once. */
