@@ -16,7 +16,8 @@
 #define PIECE 16384
 
 static struct buffer partial[3], entries;
-static int file = -1, failed;
+/* `torn`: the file ends in the middle of an entry. */
+static int file = -1, failed, torn;
 static long long file_size;
 
 void time_now(char text[40])
@@ -41,9 +42,12 @@ static void complain_once(const char *what)
 static void open_file(void)
 {
     struct stat info;
-    file = open("log.json", O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    char last = '\n';
+    file = open("log.json", O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
     if (file < 0) return complain_once("cannot open");
     file_size = fstat(file, &info) ? 0 : info.st_size;
+    /* A crash may have cut the last entry, which must not take the next one along. */
+    torn = file_size > 0 && pread(file, &last, 1, file_size - 1) == 1 && last != '\n';
 }
 
 static void rotate(void)
@@ -61,12 +65,15 @@ static void rotate(void)
 
 static void flush(void)
 {
+    size_t whole = entries.length;
     if (file < 0) open_file();
+    if (torn && file >= 0 && write(file, "\n", 1) == 1) torn = 0, file_size++;
     while (entries.length && file >= 0) {
         ssize_t written = write(file, buffer_head(&entries), entries.length);
         if (written < 0 && errno == EINTR) continue;
         if (written < 0) {
             complain_once("cannot write");
+            torn = torn || entries.length < whole;
             break;
         }
         failed = 0;
@@ -125,6 +132,19 @@ static void entry(int stream, const char *line, size_t length)
     buffer_text(&entries, tail);
 }
 
+/* Where a piece of a line ends that has no room for more: before a character that goes on behind it. */
+static size_t piece_end(const char *text, size_t length)
+{
+    for (size_t back = 1; back <= 3 && back < length; back++) {
+        unsigned char c = (unsigned char)text[length - back];
+        if (c < 0x80) break;
+        if (c < 0xc0) continue;
+        size_t needed = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+        return needed > back ? length - back : length;
+    }
+    return length;
+}
+
 void log_write(int stream, const char *data, size_t length)
 {
     if (!options.log) return;
@@ -134,12 +154,15 @@ void log_write(int stream, const char *data, size_t length)
         const char *newline = memchr(data, '\n', length);
         size_t part = newline ? (size_t)(newline - data) + 1 : length;
         if (rest->length + part > PIECE) part = PIECE - rest->length;
-        int whole = (newline && data + part == newline + 1) || rest->length + part == PIECE;
-        if (whole && !rest->length) entry(stream, data, part);
-        else {
+        int line = newline && data + part == newline + 1, whole = line || rest->length + part == PIECE;
+        if (whole && !rest->length) {
+            part = line ? part : piece_end(data, part);
+            entry(stream, data, part);
+        } else {
             buffer_append(rest, data, part);
-            if (whole) entry(stream, buffer_head(rest), rest->length);
-            if (whole) buffer_consume(rest, rest->length);
+            size_t end = line ? rest->length : piece_end(buffer_head(rest), rest->length);
+            if (whole) entry(stream, buffer_head(rest), end);
+            if (whole) buffer_consume(rest, end);
         }
         data += part;
         length -= part;

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-/* Cuts output into lines (longer ones in pieces of 16 KiB, as Docker does) and appends them. The file is made at the
+/* Cuts output into lines (longer ones in pieces of at most 16 KiB, none within a character) and appends them. The file is made at the
  * first output. `stream`: 1 stdout, 2 stderr. */
 void log_write(int stream, const char *data, size_t length);
 /* The stream ended: writes an unfinished line. */

@@ -2,8 +2,20 @@
 
 import type { LogEntry } from '../api.ts';
 
-/** Undefined for a line that is no entry: torn by a crash or written by something else. */
+/** How an entry begins, and nothing within one: quotes are escaped there. */
+const BEGINNING = '{"log":';
+
+/**
+ * Undefined for a line that is no entry: torn by a crash or written by something else. What a crash left in front of an
+ * entry, half of another one or NULs, is passed over.
+ */
 export function parseEntry(line: string): LogEntry | undefined {
+  const found = parseWhole(line);
+  const begin = line.lastIndexOf(BEGINNING);
+  return found === undefined && begin > 0 ? parseWhole(line.slice(begin)) : found;
+}
+
+function parseWhole(line: string): LogEntry | undefined {
   try {
     const value: unknown = JSON.parse(line);
     if (typeof value !== 'object' || value === null) return undefined;

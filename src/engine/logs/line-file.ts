@@ -3,8 +3,8 @@
 import type { FileHandle } from 'node:fs/promises';
 
 const CHUNK_BYTES = 128 << 10;
-/** A longer line is no entry of ours: it is passed over rather than held in memory. */
-const MAX_LINE_BYTES = 16 << 20;
+/** A longer line is no entry of ours. Its end is kept, which may be one: a crash leaves NULs in front of entries. */
+const MAX_LINE_BYTES = 2 << 20;
 const LINE_FEED = 0x0a;
 
 export class LineFile {
@@ -14,7 +14,6 @@ export class LineFile {
   #position: number;
   #pieces: Buffer[] = [];
   #pendingBytes = 0;
-  #skipping = false;
 
   constructor(handle: FileHandle, inode: bigint, position = 0) {
     this.handle = handle;
@@ -43,24 +42,18 @@ export class LineFile {
   }
 
   #complete(end: Buffer): string {
-    const line = this.#skipping
-      ? ''
-      : this.#pieces.length === 0
-        ? end.toString()
-        : Buffer.concat([...this.#pieces, end]).toString();
+    const line =
+      this.#pieces.length === 0 ? end.toString() : Buffer.concat([...this.#pieces, end]).toString();
     this.#pieces = [];
     this.#pendingBytes = 0;
-    this.#skipping = false;
     return line;
   }
 
   #keep(rest: Buffer): void {
-    if (rest.length === 0 || this.#skipping) return;
+    if (rest.length === 0) return;
     this.#pieces.push(Buffer.from(rest));
     this.#pendingBytes += rest.length;
-    if (this.#pendingBytes <= MAX_LINE_BYTES) return;
-    this.#pieces = [];
-    this.#skipping = true;
+    while (this.#pendingBytes > MAX_LINE_BYTES) this.#pendingBytes -= this.#pieces.shift()?.length ?? 0;
   }
 }
 

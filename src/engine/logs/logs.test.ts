@@ -68,6 +68,18 @@ test('damaged lines are passed over, those around them are not', async (t) => {
   assert.deepEqual(await lines(path), range(0, 4));
 });
 
+test('half an entry and NULs that a crash left do not cost the entry behind', async (t) => {
+  const path = await tempLog(t);
+  const half = entries(1, 2).slice(0, 20);
+  const nuls = Buffer.alloc(5 << 20).toString();
+  await writeFile(
+    path,
+    `${entries(0, 1)}${half}${entries(1, 2)}\0\0${entries(2, 3)}${half}${nuls}${entries(3, 5)}`,
+  );
+  assert.deepEqual(await lines(path), range(0, 5));
+  assert.deepEqual(await lines(path, { tail: 2 }), range(3, 5));
+});
+
 test('a line longer than the buffers comes whole', async (t) => {
   const path = await tempLog(t);
   const log = 'é'.repeat(700_000);
