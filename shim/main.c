@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "backend.h"
+#include "conntrack.h"
 #include "image.h"
 #include "init.h"
 #include "lock.h"
@@ -93,6 +94,7 @@ int main(int argc, char **argv)
     /* Bound into a container under this name, it is the container's init. */
     if (!strcmp(slash ? slash + 1 : argv[0], "docker-init")) return init_main(argc, argv);
     if (argc > 1 && !strcmp(argv[1], "probe")) return probe_main(argc, argv);
+    if (argc > 1 && !strcmp(argv[1], "conntrack")) return conntrack_main(argc, argv);
     if (argc > 1 && !strcmp(argv[1], "pressure")) return pressure_main(argc, argv);
     if (argc > 1 && !strcmp(argv[1], "inside")) return inside_main(argc, argv);
     const struct backend *backend = NULL;

@@ -38,7 +38,7 @@ export interface EngineOptions {
   readonly drivers: readonly Driver[];
   /** Settings of the moment; default: what nobody changed. */
   readonly config?: () => Config;
-  /** berth-shim; without it volumes can have no size limit. */
+  /** berth-shim; without it volumes can have no size limit, and flows to a port outlive their workload. */
   readonly shimPath?: string;
   /** berth-unpack; without it volumes cannot be restored. */
   readonly unpackPath?: string;
@@ -138,7 +138,11 @@ async function openContext(
     images: options.images,
     events: new EventLog(),
     volumes,
-    networking: await openNetworking({ root, log }),
+    networking: await openNetworking({
+      root,
+      ...(options.shimPath === undefined ? {} : { shimPath: options.shimPath }),
+      log,
+    }),
     config: options.config ?? (() => DEFAULT_CONFIG),
     registry,
     trash,

@@ -25,6 +25,7 @@ import type {
   OtherFirewalls,
   TableWatch,
 } from './firewall/index.ts';
+import type { FlowMemory } from './flows.ts';
 import type { Member } from './member.ts';
 import type { NameServer } from './names/index.ts';
 import { OpenNames } from './open-names.ts';
@@ -37,6 +38,7 @@ export interface NetworkingOptions {
   readonly store: NetworkStore;
   readonly firewall: Firewall;
   readonly others: OtherFirewalls;
+  readonly flows: FlowMemory;
   /** Closed with the rest. */
   readonly nft: Nft;
   /** Made with what it is to ask for names. */
@@ -57,6 +59,7 @@ export class Networking {
   readonly #firewall: Firewall;
   readonly #others: OtherFirewalls;
   readonly #nft: Nft;
+  readonly #flows: FlowMemory;
   readonly #log: (line: string) => void;
   readonly #names: NameServer;
   /** Workloads that run or are about to, by id. */
@@ -77,6 +80,7 @@ export class Networking {
     this.#firewall = options.firewall;
     this.#others = options.others;
     this.#nft = options.nft;
+    this.#flows = options.flows;
     this.#log = options.log;
     this.#names = options.names(new OpenNames(this.#open, this.store));
   }
@@ -119,6 +123,7 @@ export class Networking {
     this.#open.set(member.id, member);
     const specs = await this.#specs(member.endpoints);
     await this.#firewall.setWorkload(toFirewall(member, this.store));
+    await this.#flows.forget(member.published, []);
     const own = member.endpoints.flatMap(addressesOf);
     const [first] = specs;
     return {
@@ -135,6 +140,7 @@ export class Networking {
     this.#open.delete(member.id);
     this.#ports.release(member.id, member.published);
     await this.#firewall.removeWorkload(member.id);
+    await this.#flows.forget(member.published, member.endpoints.flatMap(addressesOf));
   }
 
   /** Takes away ports that a supervisor left when it died; before `leave`, as rules hold them to their addresses until then. */
@@ -175,9 +181,15 @@ export class Networking {
   /** A running workload is on other networks than before. */
   async changed(member: Member): Promise<readonly EndpointSpec[]> {
     await this.#restoring;
+    const before = this.#open.get(member.id)?.endpoints.flatMap(addressesOf) ?? [];
     this.#open.set(member.id, member);
     const specs = await this.#specs(member.endpoints);
     await this.#firewall.setWorkload(toFirewall(member, this.store));
+    const now = member.endpoints.flatMap(addressesOf);
+    await this.#flows.forget(
+      [],
+      before.filter((address) => !now.includes(address)),
+    );
     return specs;
   }
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { errorMessage } from '../core/index.ts';
 import { Nft } from '../host/index.ts';
 import { Firewall, OtherFirewalls } from './firewall/index.ts';
+import { FlowMemory } from './flows.ts';
 import { hostResolvers, NameServer, upstreamAt } from './names/index.ts';
 import { Networking } from './networking.ts';
 import { NetworkStore } from './store.ts';
@@ -13,6 +14,8 @@ import { routedSubnets } from './uplink.ts';
 export interface OpenNetworkingOptions {
   /** State folder of the daemon. */
   readonly root: string;
+  /** berth-shim. */
+  readonly shimPath?: string;
   readonly log: (line: string) => void;
 }
 
@@ -24,7 +27,7 @@ function tableName(root: string): string {
   return `berth_${createHash('sha256').update(root).digest('hex').slice(0, 8)}`;
 }
 
-export async function openNetworking({ root, log }: OpenNetworkingOptions): Promise<Networking> {
+export async function openNetworking({ root, shimPath, log }: OpenNetworkingOptions): Promise<Networking> {
   const store: NetworkStore = await NetworkStore.open({
     root: join(root, 'networks'),
     taken: (other) => routedSubnets(new Set([...store.list().map(({ bridge }) => bridge), other])),
@@ -41,6 +44,7 @@ export async function openNetworking({ root, log }: OpenNetworkingOptions): Prom
     log,
     firewall,
     others: new OtherFirewalls(nft, table),
+    flows: new FlowMemory(shimPath, log),
     nft,
     names: (source) =>
       new NameServer({

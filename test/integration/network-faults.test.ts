@@ -1,6 +1,7 @@
 // What goes wrong with networks, and what must not stay of it. How a workload is isolated has no part in it.
 
 import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
@@ -8,7 +9,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { findInterfaces } from '../fixtures/engine-leaks.ts';
-import { sh } from '../fixtures/network-lab.ts';
+import { Host, sh } from '../fixtures/network-lab.ts';
 import {
   addressOf,
   askFrom,
@@ -80,6 +81,32 @@ test('a bridge that somebody made under the name of ours is neither used nor rem
   assert.match(stderr, /berth-[0-9a-f]{8} exists/);
   await host.ok('network', 'rm', 'late');
   assert.match(sh('ip', 'link'), new RegExp(`berth-${name}`));
+});
+
+test('a client that keeps sending to a UDP port reaches the workload that has it now', async (t) => {
+  const client = createSocket('udp4');
+  const sending = setInterval(() => client.send('x', 8053, '127.0.0.1'), 20);
+  client.on('error', () => {});
+  t.after(() => {
+    clearInterval(sending);
+    client.close();
+  });
+  await once(client, 'listening');
+  const answers = async (name: string) => {
+    const pid = Number(await host.ok('inspect', '-f', '{{.State.Pid}}', name));
+    const inside = await Host.openIn(pid);
+    await inside.call('listenUdp', 9000, '0.0.0.0');
+    await once(client, 'message', { signal: AbortSignal.timeout(10_000) });
+    inside.close();
+  };
+  const run = ['run', '-d', '--isolation', 'container'];
+  await host.ok(...run, '--name', 'first', '-p', '8053:9000/udp', 'busybox', 'sleep', '1000');
+  await answers('first');
+  const address = await addressOf('first');
+  await remove('first');
+  await host.ok(...run, '--name', 'heir', '--ip', address, 'busybox', 'sleep', '1000');
+  await host.ok(...run, '--name', 'second', '-p', '8053:9000/udp', 'busybox', 'sleep', '1000');
+  await answers('second');
 });
 
 test('what ended while no daemon looked is let in nowhere any more', async () => {

@@ -3,6 +3,7 @@
 // Invariant: what stands in the tables follows from the networks and workloads that were given, and from nothing else.
 
 export type { EndpointCounters } from './counters.ts';
+export { isEverywhere } from './declare-workload.ts';
 export { Firewall } from './firewall.ts';
 export { type Finding, OtherFirewalls } from './others/index.ts';
 export * from './policy.ts';
