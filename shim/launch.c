@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -144,6 +146,31 @@ static void runtime_ended(void *context, int status)
     loop_keep_unknown(0);
 }
 
+/* With version 1 of control groups only the topmost group has time for processes with precedence. */
+static void enter_top(void)
+{
+    for (size_t i = 0; i < container.cgroup_count; i++) {
+        char path[4096];
+        snprintf(path, sizeof path, "%s", container.cgroups[i]);
+        char *name = strstr(path, "/cpu/"), *both = strstr(path, "/cpu,cpuacct/");
+        char *end = name ? name + strlen("/cpu") : both ? both + strlen("/cpu,cpuacct") : NULL;
+        if (!end) continue;
+        snprintf(end, sizeof path - (size_t)(end - path), "/cgroup.procs");
+        write_file(path, "0", 1);
+        return;
+    }
+}
+
+/* `crun exec` sets the size of a new terminal beside the process that it has let go already. It is given precedence, its
+ * children are not, so that the size is there before the process asks for it. */
+static void precede_children(void)
+{
+    struct sched_param first = {.sched_priority = 1};
+    enter_top();
+    /* musl has no call of this name that does anything. */
+    syscall(SYS_sched_setscheduler, 0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first);
+}
+
 static void exec_runtime(struct launch *launch, int tty)
 {
     const char *argv[32];
@@ -164,6 +191,7 @@ static void exec_runtime(struct launch *launch, int tty)
     for (int i = 0; i < 3; i++) dup2(launch->child[i], i);
     loop_forget_signals();
     memory_limit_lift();
+    if (tty) precede_children();
     if (chdir("run") == 0) execve("runtime", (char *const *)argv, environment);
     dprintf(2, "%s: %s\n", container.runtime, strerror(errno));
     _exit(255);

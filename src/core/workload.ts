@@ -1,5 +1,6 @@
 // A workload: what the user asked for, durably. An instance is one incarnation of it (core/driver.ts).
 
+import type { TerminalSize } from './driver.ts';
 import type { Endpoint, NetworkAttachment, NetworkRate, PortRequest, PublishedPort } from './network.ts';
 import type { DeviceSpec, Isolation, LogSpec, MountSpec, ResourceSpec, SecuritySpec } from './spec.ts';
 import type { ExitStatus, State } from './state.ts';
@@ -46,6 +47,8 @@ export interface WorkloadSpec {
   readonly hostname?: string;
   readonly domainname: string;
   readonly tty: boolean;
+  /** Of the terminal, as it is made. */
+  readonly consoleSize?: TerminalSize;
   readonly openStdin: boolean;
   readonly stdinOnce: boolean;
   readonly attachStdin: boolean;

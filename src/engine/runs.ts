@@ -26,9 +26,10 @@ export async function launch(ctx: EngineContext, workload: Workload): Promise<vo
   workload.cut = false;
   try {
     const network = await enterNetworks(ctx, workload);
+    const size = workload.nextSize ?? workload.record.spec.consoleSize;
     const options = {
       ...(network === undefined ? {} : { network }),
-      ...(workload.nextSize === undefined ? {} : { size: workload.nextSize }),
+      ...(size === undefined ? {} : { size }),
     };
     await ctx.starts.count(workload.record.spec.isolation, () => instance.start(options));
   } catch (error) {

@@ -1,6 +1,7 @@
 // Requests that make or change a workload, as Docker's clients send them. Those clients send many members that are
 // always empty; what a member means, and whether it can be honoured, is for the reader of these types to say.
 
+import { type ConsoleSize, readConsoleSize } from './exec.ts';
 import { FieldError, Fields, given } from './fields.ts';
 import { type EndpointRequest, type PortBindingRequest, readEndpoints, readPortBindings } from './network.ts';
 
@@ -113,6 +114,7 @@ export interface HostConfigRequest extends ResourcesRequest {
   readonly IpcMode: string;
   readonly PidMode: string;
   readonly Annotations: Readonly<Record<string, string>>;
+  readonly ConsoleSize?: ConsoleSize;
   /** The object itself, for options that can only be refused. */
   readonly fields: Fields;
 }
@@ -233,6 +235,7 @@ function readHostConfig(fields: Fields): HostConfigRequest {
     IpcMode: text('IpcMode'),
     PidMode: text('PidMode'),
     Annotations: fields.map('Annotations') ?? {},
+    ...given('ConsoleSize', readConsoleSize(fields)),
     fields,
   };
 }

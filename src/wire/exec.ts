@@ -34,7 +34,7 @@ export function readExecCreate(body: unknown): ExecCreateRequest {
 export interface ExecStartRequest {
   readonly Detach: boolean;
   readonly Tty: boolean;
-  readonly ConsoleSize?: { readonly rows: number; readonly columns: number };
+  readonly ConsoleSize?: ConsoleSize;
 }
 
 export function readExecStart(body: unknown): ExecStartRequest {
@@ -46,10 +46,20 @@ export function readExecStart(body: unknown): ExecStartRequest {
   };
 }
 
-function readConsoleSize(fields: Fields): ExecStartRequest['ConsoleSize'] {
+export interface ConsoleSize {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** Undefined for none, and for Docker's [0, 0]. */
+export function readConsoleSize(fields: Fields): ConsoleSize | undefined {
   const value = fields.raw('ConsoleSize');
   if (!Array.isArray(value)) return undefined;
   const [rows, columns]: unknown[] = value;
-  if (typeof rows !== 'number' || typeof columns !== 'number' || rows <= 0 || columns <= 0) return undefined;
-  return { rows, columns };
+  return isLength(rows) && isLength(columns) ? { rows, columns } : undefined;
+}
+
+/** What struct winsize holds. */
+function isLength(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= 0xffff;
 }

@@ -128,6 +128,7 @@ function toProcess(request: CreateRequest) {
 function toStdio(request: CreateRequest) {
   return {
     tty: request.Tty,
+    ...given('consoleSize', request.HostConfig.ConsoleSize),
     openStdin: request.OpenStdin,
     stdinOnce: request.StdinOnce,
     attachStdin: request.AttachStdin,

@@ -24,7 +24,7 @@ export function toHostConfig(spec: WorkloadSpec) {
     ...(spec.writableBytes === undefined ? {} : { StorageOpt: { size: String(spec.writableBytes) } }),
     VolumeDriver: '',
     VolumesFrom: null,
-    ConsoleSize: [0, 0],
+    ConsoleSize: [spec.consoleSize?.rows ?? 0, spec.consoleSize?.columns ?? 0],
     ...(Object.keys(spec.annotations).length === 0 ? {} : { Annotations: spec.annotations }),
     ...toConfinement(spec),
     Cgroup: '',
