@@ -98,7 +98,7 @@ static void finish(void)
     unlink("exit.tmp");
     unlink("shim.pid");
     lock_release();
-    conn_flush_all(2000);
+    conn_flush_all(10000);
     loop_stop();
 }
 

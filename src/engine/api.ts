@@ -146,6 +146,8 @@ export interface ExecView {
 
 export interface Execs {
   create(reference: string, spec: ExecSpec): Promise<string>;
+  /** Fails as `start` would for an exec that is not to be started now. */
+  checkStart(id: string): void;
   /** Fails with `not-found` (`No such exec instance: X`) or `conflict` when it has been started. */
   start(id: string, size?: TerminalSize): Promise<ProcessIo>;
   get(id: string): ExecView;

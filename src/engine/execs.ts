@@ -22,6 +22,8 @@ import type { Workload } from './workload.ts';
 const KEPT_ENDED = 128;
 /** Execs that nobody started, of all workloads; the oldest are forgotten first. */
 const KEPT_CREATED = 2048;
+/** Execs of a workload that run at the same time. */
+const MOST_RUNNING = 1000;
 /** Docker's exit status of an exec that could not be run for a reason that says nothing of the command. */
 const NOT_EXECUTED = 126;
 
@@ -74,12 +76,28 @@ export class ExecTable implements Execs {
     return id;
   }
 
-  async start(id: string, size?: TerminalSize): Promise<ProcessIo> {
+  checkStart(id: string): void {
+    this.#startable(id);
+  }
+
+  #startable(id: string): ExecEntry {
     const entry = this.#find(id);
     if (entry.state === 'ended') throw conflict(`Error: Exec command ${id} has already run`);
     if (entry.state !== 'created') throw conflict(`Error: Exec command ${id} is already running`);
-    const { workload, spec } = entry;
+    const { workload } = entry;
     requireExecutable(workload);
+    const running = [...workload.execIds].filter((other) => !this.#created.has(other));
+    if (running.length >= MOST_RUNNING)
+      throw new BerthError(
+        'exhausted',
+        `container ${workload.name} runs ${MOST_RUNNING} execs already: wait until some have ended`,
+      );
+    return entry;
+  }
+
+  async start(id: string, size?: TerminalSize): Promise<ProcessIo> {
+    const entry = this.#startable(id);
+    const { workload, spec } = entry;
     const { exec } = workload.requireInstance();
     if (exec === undefined)
       throw new BerthError(

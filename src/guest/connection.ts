@@ -12,9 +12,10 @@ import {
   FRAME,
   type Frame,
   FrameDecoder,
+  MAX_FRAME_BYTES,
 } from '../formats/frames.ts';
+import { visibleText } from '../formats/visible.ts';
 import { type Patience, within } from '../host/patience.ts';
-import { visibleText } from './visible.ts';
 
 /** The fields of a control frame, each key with its values in order. */
 export type Fields = ReadonlyMap<string, readonly string[]>;
@@ -222,6 +223,14 @@ export class ShimConnection {
   }
 
   #answer(op: string, fields: FieldValues): Promise<Fields> {
+    const asked = encodeFields({ op, ...fields });
+    if (asked.length > MAX_FRAME_BYTES)
+      return Promise.reject(
+        new BerthError(
+          'invalid-argument',
+          `the process's arguments and environment are too long: with all else it needs they are ${asked.length} bytes, and there may be ${MAX_FRAME_BYTES}`,
+        ),
+      );
     return new Promise((resolve, reject) => {
       const gone = () =>
         reject(new BerthError('unavailable', `the supervisor ended during ${op}`, { cause: this.#error }));
@@ -235,7 +244,7 @@ export class ShimConnection {
         return true;
       });
       if (this.#socket.destroyed) gone();
-      else this.send(FRAME.open, encodeFields({ op, ...fields }));
+      else this.send(FRAME.open, asked);
     });
   }
 

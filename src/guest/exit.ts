@@ -3,9 +3,9 @@
 import { join } from 'node:path';
 import { EXIT_REASONS, type ExitStatus } from '../core/index.ts';
 import { decodeFields, encodeFields } from '../formats/frames.ts';
+import { visibleText } from '../formats/visible.ts';
 import { readIfExists, writeAtomic } from '../host/files.ts';
 import { field } from './connection.ts';
-import { visibleText } from './visible.ts';
 
 /** The exit status in the fields of an EXIT frame. */
 export function parseExit(payload: Buffer): ExitStatus {

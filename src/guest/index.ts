@@ -10,4 +10,3 @@ export * from './process-io.ts';
 export * from './shim-client.ts';
 export * from './shim-process.ts';
 export * from './sources.ts';
-export * from './visible.ts';

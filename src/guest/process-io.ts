@@ -16,6 +16,7 @@ export class ShimProcessIo implements ProcessIo {
   readonly #connection: ShimConnection;
   readonly #tty: boolean;
   #settle: { resolve(status: ExitStatus): void; reject(error: Error): void } | undefined;
+  #unbounded = false;
 
   constructor(connection: ShimConnection, tty: boolean) {
     this.#connection = connection;
@@ -34,7 +35,17 @@ export class ShimProcessIo implements ProcessIo {
     });
     this.input = this.#makeInput();
     connection.receive((frame) => this.#take(frame));
-    void connection.closed.then(() => this.#lost());
+    // Frames may wait for a slow reader when the other end has gone.
+    void connection.closed.then(() => connection.emptied()).then(() => this.#lost());
+  }
+
+  /**
+   * Takes all that is left, whether anyone reads or not: the supervisor is about to end, and the rest is at most what it
+   * and its pipes hold.
+   */
+  takeRest(): void {
+    this.#unbounded = true;
+    this.#connection.resume();
   }
 
   #makeInput(): Writable {
@@ -62,12 +73,12 @@ export class ShimProcessIo implements ProcessIo {
 
   #push(frame: Frame): boolean {
     if (frame.payload.length === 0 || this.output.destroyed) return true;
-    if (this.#tty) return this.output.push(frame.payload);
+    if (this.#tty) return this.output.push(frame.payload) || this.#unbounded;
     const header = Buffer.alloc(HEADER_BYTES);
     header[0] = frame.type;
     header.writeUInt32BE(Math.min(frame.payload.length, MAX_FRAME_BYTES), 4);
     this.output.push(header);
-    return this.output.push(frame.payload);
+    return this.output.push(frame.payload) || this.#unbounded;
   }
 
   #end(settle: () => void): void {

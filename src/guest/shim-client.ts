@@ -60,6 +60,8 @@ function parseState(fields: Fields): ShimState {
 export class ShimClient {
   readonly dir: string;
   readonly #control: ShimConnection;
+  /** Open streams of processes. */
+  readonly #streams = new Set<ShimProcessIo>();
   readonly gone: Promise<void>;
   /** Of the main process; rejects with `unavailable` when the shim ended without telling. */
   readonly exit: Promise<ExitStatus>;
@@ -72,7 +74,11 @@ export class ShimClient {
     this.exit = new Promise((resolve, reject) => {
       this.#settleExit = { resolve, reject };
     });
-    this.exit.catch(() => {});
+    const ended = () => {
+      this.#settleExit = undefined;
+      this.#takeRests();
+    };
+    this.exit.then(ended, ended);
     void control.closed.then(() =>
       this.#settleExit?.reject(
         new BerthError('unavailable', `the supervisor in ${dir} ended without an exit status`),
@@ -193,11 +199,27 @@ export class ShimClient {
   async #open(connection: ShimConnection, op: string, fields: FieldValues, tty: boolean) {
     try {
       const opened = await connection.request(op, fields, { limitMs: EXEC_LIMIT_MS });
-      return { io: new ShimProcessIo(connection, tty), opened };
+      return { io: this.keep(new ShimProcessIo(connection, tty)), opened };
     } catch (error) {
       connection.close();
       throw error;
     }
+  }
+
+  /**
+   * To be told of each stream of a process: a shim waits a limited time for those who read slowly, so that what it still
+   * holds is taken when its main process has ended.
+   */
+  keep(io: ShimProcessIo): ShimProcessIo {
+    if (this.#settleExit === undefined) io.takeRest();
+    this.#streams.add(io);
+    const forget = () => this.#streams.delete(io);
+    io.exit.then(forget, forget);
+    return io;
+  }
+
+  #takeRests(): void {
+    for (const io of this.#streams) io.takeRest();
   }
 
   /**

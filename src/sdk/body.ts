@@ -28,7 +28,10 @@ export interface OutputChunk {
   readonly data: Buffer;
 }
 
-/** Output of a process: demultiplexed, or with `tty` all of it as stdout. Empty frames (a stream's end) are passed over. */
+/**
+ * Output of a process: demultiplexed, or with `tty` all of it as stdout. Empty frames (a stream's end) are passed over. Fails
+ * with `unavailable` when the last frame is cut short.
+ */
 export async function* outputChunks(
   body: AsyncIterable<Buffer>,
   tty: boolean,
@@ -44,4 +47,9 @@ export async function* outputChunks(
       yield { stream: frame.type === FRAME.stderr ? 'stderr' : 'stdout', data: frame.payload };
     }
   }
+  if (decoder.pendingBytes > 0)
+    throw new BerthSdkError(
+      'unavailable',
+      'the connection to the daemon was closed before the end of the output',
+    );
 }

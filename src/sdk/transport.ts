@@ -52,7 +52,11 @@ export class Transport {
       progress.refused = head.status >= 400;
       const answer = new Answer(head, this.#body({ link, reader, aborted, head, method, upload, progress }));
       if (head.status < 400) return answer;
-      throw errorOfAnswer(head.status, await answer.text());
+      const reason = head.headers['x-berth-error'];
+      throw errorOfAnswer(
+        head.status,
+        reason === undefined ? await answer.text() : JSON.stringify({ message: decodeURI(reason) }),
+      );
     } catch (error) {
       if (!(error instanceof BerthSdkError) || error.status === undefined) link.close();
       aborted[Symbol.dispose]();

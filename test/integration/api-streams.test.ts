@@ -97,6 +97,48 @@ describe('streams of the API', () => {
     assert.equal(await exitCode(id), 0);
   });
 
+  test('a client that begins to read when all is over, and removed, misses nothing', async () => {
+    const id = await create(['seq', '1', '150000'], {
+      ...{ AttachStdout: true },
+      HostConfig: { AutoRemove: true, LogConfig: { Type: 'none' } },
+    });
+    const stream = await openStream(daemon.socketPath, { path: attachPath(id) });
+    const removed = daemon.call('POST', `/containers/${id}/wait?condition=removed`);
+    await start(id);
+    assert.equal((await removed).status, 200);
+    assert.equal(demultiplex(await readRest(stream)).stdout.split('\n').length, 150_001);
+  });
+
+  test('a body that attach has no use for does not reach the input', async () => {
+    const id = await create(['cat'], stdio);
+    for (const upgrade of [true, false]) {
+      const stream = await openStream(daemon.socketPath, { path: attachPath(id), body: { a: 1 }, upgrade });
+      await start(id);
+      stream.socket.end('typed\n');
+      assert.equal(demultiplex(await readRest(stream)).stdout, 'typed\n');
+      assert.equal(await exitCode(id), 0);
+    }
+    const chunked = { Connection: 'Upgrade', Upgrade: 'tcp', 'Transfer-Encoding': 'chunked' };
+    assert.equal((await daemon.call('POST', attachPath(id), { headers: chunked })).status, 411);
+  });
+
+  test('a log keeps the characters of a long line whole, and tells its time once', async () => {
+    const line = `${'x'.repeat(16383)}ä${'y'.repeat(40_000)}`;
+    const id = await create([
+      'sh',
+      '-c',
+      `head -c 16383 /dev/zero | tr '\\0' x; printf '\\303\\244'; \
+      head -c 40000 /dev/zero | tr '\\0' y; echo; echo short`,
+    ]);
+    await start(id);
+    await exitCode(id);
+    const said = (await daemon.call('GET', `/containers/${id}/logs?stdout=1&timestamps=1`)).text;
+    assert.equal(said.match(/\d{4}-\d\d-\d\dT/g)?.length, 2);
+    const raw = (await daemon.call('GET', `/containers/${id}/logs?stdout=1&tail=all`)).text;
+    assert.ok(raw.includes('ä'));
+    assert.equal(raw.replace(/[^xyä]/g, ''), line);
+  });
+
   test('a client that goes away takes nothing with it', async () => {
     const id = await create(['sh', '-c', 'while :; do echo x; sleep 0.05; done'], { AttachStdout: true });
     const stream = await openStream(daemon.socketPath, { path: attachPath(id) });
@@ -144,6 +186,21 @@ describe('streams of the API', () => {
     stream.socket.end();
     assert.match(demultiplex(await readRest(stream)).stderr, /no-such-command.*executable file not found/);
     assert.equal((await daemon.call('GET', `/exec/${exec}/json`)).json<{ ExitCode: number }>().ExitCode, 127);
+    for (const [wish, message] of [
+      [{ User: 'nosuch' }, /unable to find user nosuch/],
+      [{ WorkingDir: '/nodir' }, /nodir/],
+    ] as const) {
+      const other = { ...body, Cmd: ['true'], ...wish };
+      const { Id } = (await daemon.call('POST', `/containers/${id}/exec`, { body: other })).json<{
+        Id: string;
+      }>();
+      const said = await openStream(daemon.socketPath, { path: `/exec/${Id}/start`, body: {} });
+      assert.match(said.status, /101/);
+      said.socket.end();
+      assert.match(demultiplex(await readRest(said)).stderr, message);
+      const { ExitCode } = (await daemon.call('GET', `/exec/${Id}/json`)).json<{ ExitCode: number }>();
+      assert.ok(ExitCode === 126 || ExitCode === 127, `${ExitCode}`);
+    }
     await daemon.call('DELETE', `/containers/${id}?force=1`);
   });
 
@@ -155,12 +212,28 @@ describe('streams of the API', () => {
     assert.match(answer.text, /before\n/);
   });
 
-  test('a terminal’s output is raw, and its size can be changed', async () => {
-    const id = await create(['sh', '-c', 'read go; stty size'], { ...stdio, Tty: true });
+  test('a terminal’s output is raw, its size is there from the first, and can be changed', async () => {
+    const HostConfig = { ConsoleSize: [50, 237] };
+    const id = await create(['sh', '-c', 'stty size; read go; stty size'], {
+      ...stdio,
+      Tty: true,
+      HostConfig,
+    });
     const stream = await openStream(daemon.socketPath, { path: attachPath(id) });
     assert.match(stream.headers, /raw-stream/);
     await start(id);
+    let first = '';
+    for (; !first.includes('\n'); stream.socket.pause())
+      first += String((await once(stream.socket.resume(), 'data'))[0]);
+    assert.equal(first, '50 237\r\n');
     assert.equal((await daemon.call('POST', `/containers/${id}/resize?h=33&w=99`)).status, 204);
+    for (let run = 0; run < 10; run++) {
+      const body = { Cmd: ['stty', 'size'], AttachStdout: true, Tty: true };
+      const exec = (await daemon.call('POST', `/containers/${id}/exec`, { body })).json<{ Id: string }>().Id;
+      const start = { Tty: true, ConsoleSize: [51, 236] };
+      const own = await openStream(daemon.socketPath, { path: `/exec/${exec}/start`, body: start });
+      assert.equal((await readRest(own)).toString(), '51 236\r\n');
+    }
     stream.socket.write('go\n');
     assert.match((await readRest(stream)).toString(), /33 99/);
   });

@@ -42,7 +42,8 @@ export class ContainerExec implements Exec {
 
   async run(process: ProcessSpec, size?: TerminalSize): Promise<ExecProcess> {
     this.#guard.assertRunning('exec');
-    const connection = await this.#supervisor.client().connect();
+    const client = this.#supervisor.client();
+    const connection = await client.connect();
     try {
       const files = await askAccounts((op, fields) => connection.request(op, fields), this.#guard.spec());
       const identity = resolveUser(process.user, process.additionalGroups, files);
@@ -58,7 +59,7 @@ export class ContainerExec implements Exec {
         },
         { limitMs: EXEC_LIMIT_MS },
       );
-      const io = new ShimProcessIo(connection, process.tty);
+      const io = client.keep(new ShimProcessIo(connection, process.tty));
       return execProcess(io, Number(field(opened, 'pid') ?? 0));
     } catch (error) {
       connection.close();

@@ -11,7 +11,8 @@ import {
   type TerminalSize,
 } from '../../core/index.ts';
 import { FRAME } from '../../formats/frames.ts';
-import { type Fields, failure, field, type ShimClient, visibleText } from '../../guest/index.ts';
+import { visibleText } from '../../formats/visible.ts';
+import { type Fields, failure, field, type ShimClient } from '../../guest/index.ts';
 import { readCgroupStats, toPressures, within } from '../../host/index.ts';
 import { memoryBytes, processFields } from './config.ts';
 

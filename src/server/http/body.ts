@@ -6,10 +6,12 @@ import type { Call } from './call.ts';
 import { HttpError } from './errors.ts';
 
 export const MAX_JSON_BYTES = 4 << 20;
+/** A client that sends JSON more slowly is not waited for. */
+const MAX_JSON_MS = 60_000;
 
 /** The body as JSON; `absent` is what no body at all means (by default an error). */
 export async function readJson(call: Call, absent?: unknown): Promise<unknown> {
-  const text = (call.upgrade ? await readUpgradeBody(call) : await readBody(call)).toString('utf8');
+  const text = (await inTime(call, call.upgrade ? readUpgradeBody(call) : readBody(call))).toString('utf8');
   if (text.trim() === '') {
     if (absent !== undefined) return absent;
     throw new BerthError('invalid-argument', 'the request body is empty: a JSON object is needed');
@@ -21,6 +23,21 @@ export async function readJson(call: Call, absent?: unknown): Promise<unknown> {
     return JSON.parse(text) as unknown;
   } catch (error) {
     throw new BerthError('invalid-argument', `the request body is not JSON: ${(error as Error).message}`);
+  }
+}
+
+/** Takes in a body that the request has no use for, before its connection is taken over. */
+export async function discardBody(call: Call): Promise<void> {
+  if (call.upgrade) await inTime(call, readUpgradeBody(call));
+  else if (call.request.headers['transfer-encoding'] === undefined) await inTime(call, readBody(call));
+}
+
+async function inTime(call: Call, body: Promise<Buffer>): Promise<Buffer> {
+  const timer = setTimeout(() => call.socket.destroy(), MAX_JSON_MS).unref();
+  try {
+    return await body;
+  } finally {
+    clearTimeout(timer);
   }
 }
 

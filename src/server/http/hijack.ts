@@ -7,7 +7,7 @@ import type { Duplex, Readable } from 'node:stream';
 import type { ProcessIo } from '../../core/index.ts';
 import type { Call } from './call.ts';
 
-/** How long a client may take to close after it was told that there is no more. */
+/** How long a client may take to close after it has read all and been told that there is no more. */
 const LINGER_MS = 5_000;
 
 export const RAW_STREAM = 'application/vnd.docker.raw-stream';
@@ -18,7 +18,10 @@ export function streamType(call: Call, tty: boolean): string {
   return tty || !call.atLeast('1.42') ? RAW_STREAM : MULTIPLEXED_STREAM;
 }
 
-/** The bare connection, the answer's head already written. */
+/**
+ * The bare connection, the answer's head already written. To be called before anything is started that has output: clients
+ * that read the head through a buffer lose what they read along with it.
+ */
 export function hijack(call: Call, type: string): Duplex {
   const { socket, response } = call;
   call.hijacked = true;
@@ -32,6 +35,7 @@ export function hijack(call: Call, type: string): Duplex {
     socket.write(`HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\n\r\n`);
   }
   socket.once('close', () => call.abort());
+  socket.on('error', () => socket.destroy());
   if (socket instanceof Socket) {
     socket.setTimeout(0);
     socket.setNoDelay(true);
@@ -40,7 +44,7 @@ export function hijack(call: Call, type: string): Duplex {
 }
 
 /** Node's server reads sockets for its HTTP parser until someone else listens to them. */
-function releaseFromParser(socket: Duplex): void {
+export function releaseFromParser(socket: Duplex): void {
   socket.on('data', () => {});
   for (const event of ['data', 'end', 'drain', 'error', 'timeout']) socket.removeAllListeners(event);
   socket.pause();
@@ -55,21 +59,23 @@ export interface Conversation {
   readonly before?: Readable;
 }
 
-/** Connects client and process until the output ends or the client goes away; the process goes on. */
+/**
+ * Connects client and process until the output ends or the client goes away; the process goes on. The client's end of the
+ * connection has been taken by `hijack`.
+ */
 export async function converse(
   call: Call,
-  type: string,
+  socket: Duplex,
   io: ProcessIo,
   options: Conversation,
 ): Promise<void> {
-  const socket = hijack(call, type);
+  if (socket.destroyed) return io.close();
   const released = new Promise<void>((resolve) => {
     socket.once('close', () => {
       io.close();
       resolve();
     });
   });
-  socket.on('error', () => socket.destroy());
   io.output.on('error', () => socket.destroy());
   io.input.on('error', () => {});
   io.exit.catch(() => {});
@@ -96,19 +102,33 @@ function connectInput(call: Call, socket: Duplex, io: ProcessIo, options: Conver
 async function pump(source: Readable, socket: Duplex): Promise<void> {
   for await (const chunk of source as AsyncIterable<Buffer>) {
     if (socket.destroyed) return;
-    if (!socket.write(chunk))
-      await new Promise((resolve) => socket.once('drain', resolve).once('close', resolve));
+    if (!socket.write(chunk)) await drained(socket);
   }
 }
 
-/** Ends our side, takes in what the client still sends, and closes when it does. */
+function drained(socket: Duplex): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      socket.off('drain', done).off('close', done);
+      resolve();
+    };
+    socket.on('drain', done).on('close', done);
+  });
+}
+
+/**
+ * Ends our side, takes in what the client still sends, and closes when it does. A client may take as long as it likes to
+ * read what was sent before.
+ */
 export function endConversation(socket: Duplex): void {
-  socket.end();
   socket.unpipe();
   socket.resume();
-  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
-  timer.unref();
-  socket.once('end', () => socket.destroy());
-  socket.once('close', () => clearTimeout(timer));
-  if (socket.readableEnded) socket.once('finish', () => socket.destroy());
+  socket.once('finish', () => {
+    if (socket.readableEnded) return void socket.destroy();
+    const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+    timer.unref();
+    socket.once('end', () => socket.destroy());
+    socket.once('close', () => clearTimeout(timer));
+  });
+  socket.end();
 }

@@ -1,17 +1,18 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
-import { after, before, describe, test } from 'node:test';
+import { PassThrough, Readable } from 'node:stream';
+import { after, before, describe, type TestContext, test } from 'node:test';
 import { BerthError, ERROR_CODES } from '../../core/index.ts';
 import { type Listening, listen, parseHost } from '../listen.ts';
 import { readJson } from './body.ts';
+import type { ConnectionLimits } from './connections.ts';
 import { STATUS_OF, toRefusal } from './errors.ts';
-import { converse, RAW_STREAM } from './hijack.ts';
-import { sendJson } from './respond.ts';
+import { converse, hijack, RAW_STREAM } from './hijack.ts';
+import { beginStream, sendJson } from './respond.ts';
 import { type Route, Router } from './router.ts';
 import { createHttpServer } from './server.ts';
 
@@ -64,10 +65,23 @@ describe('server', () => {
       hijacks: true,
       handle: async (call) => {
         await readJson(call, {});
-        await converse(call, RAW_STREAM, echo(), { input: true, endsInput: true });
+        await converse(call, hijack(call, RAW_STREAM), echo(), { input: true, endsInput: true });
+      },
+    },
+    {
+      method: 'POST',
+      path: '/flood',
+      hijacks: true,
+      handle: async (call) => {
+        await readJson(call, {});
+        const output = Readable.from([Buffer.alloc(4 << 20)]);
+        output.once('end', () => setImmediate(() => flooded.resolve()));
+        const io = { ...echo(), output, close: () => output.destroy() };
+        await converse(call, hijack(call, RAW_STREAM), io, { input: false, endsInput: false });
       },
     },
   ];
+  const flooded = Promise.withResolvers<void>();
   let folder = '';
   let listening: Listening | undefined;
   const path = () => join(folder, 'test.sock');
@@ -103,6 +117,20 @@ describe('server', () => {
     const answer = await talk(`${post('/v1.41/echo', '{"Tty":true}', upgrade)}hello`);
     assert.match(answer, /^HTTP\/1\.1 101 UPGRADED\r\n/);
     assert.ok(answer.endsWith('\r\n\r\nHELLOEND'), answer);
+  });
+
+  test('a client that rests for an hour reads the end all the same', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const upgrade = 'Connection: Upgrade\r\nUpgrade: tcp\r\nContent-Type: application/json\r\n';
+    const socket = connect({ path: path(), allowHalfOpen: true });
+    socket.write(post('/flood', '{}', upgrade));
+    await once(socket, 'readable');
+    await flooded.promise;
+    t.mock.timers.tick(3_600_000);
+    let bytes = 0;
+    for await (const chunk of socket) bytes += (chunk as Buffer).length;
+    assert.ok(bytes > 4_000_000, `${bytes}`);
+    socket.destroy();
   });
 
   test('an old client that asks for no upgrade gets the raw stream after a 200', async () => {
@@ -151,6 +179,59 @@ describe('server', () => {
     const file = join(folder, 'file');
     await writeFile(file, '');
     await assert.rejects(listen(server, { kind: 'unix', path: file }), /is not a socket/);
+  });
+});
+
+describe('limits of connections', () => {
+  async function serve(t: TestContext, limits: ConnectionLimits) {
+    const folder = await mkdtemp(join(tmpdir(), 'berth-http-'));
+    const path = join(folder, 'test.sock');
+    const routes: readonly Route[] = [
+      { method: 'GET', path: '/ping', handle: (call) => sendJson(call, {}) },
+      { method: 'GET', path: '/held', handle: (call) => beginStream(call, 'text/plain') },
+    ];
+    const server = createHttpServer({ router: new Router(routes), version: '1', log: assert.fail, limits });
+    const listening = await listen(server, { kind: 'unix', path });
+    t.after(async () => {
+      await listening.close();
+      await rm(folder, { recursive: true });
+    });
+    const open = async () => {
+      // The server may close it at any time.
+      const socket = connect({ path }).on('error', () => {});
+      await once(socket, 'connect');
+      return socket;
+    };
+    const ask = async (target: string) => {
+      const socket = await open();
+      socket.write(`GET ${target} HTTP/1.1\r\nHost: x\r\n\r\n`);
+      const [answer] = (await once(socket, 'data')) as [Buffer];
+      return { socket, answer: answer.toString() };
+    };
+    return { open, ask };
+  }
+
+  test('a head that does not come to its end in time is not waited for', async (t) => {
+    const { open, ask } = await serve(t, { mostConnections: 10, headMs: 40 });
+    const silent = await open();
+    const slow = await open();
+    slow.write('GET /ping HTTP/1.1\r\nHo');
+    const held = await ask('/held');
+    await Promise.all([once(silent, 'close'), once(slow, 'close')]);
+    assert.equal(held.socket.destroyed, false);
+    held.socket.destroy();
+  });
+
+  test('connections without a request give way, those that are answered do not', async (t) => {
+    const { open, ask } = await serve(t, { mostConnections: 3, headMs: 60_000 });
+    const idle = [await open(), await open(), await open()];
+    const gone = once(idle[0] as Socket, 'close');
+    const held = [await ask('/held')];
+    await gone;
+    held.push(await ask('/held'), await ask('/held'));
+    for (const { answer } of held) assert.match(answer, /200 OK/);
+    assert.match((await ask('/ping')).answer, /^HTTP\/1\.1 503 [\s\S]*as many clients as it takes/);
+    for (const { socket } of held) socket.destroy();
   });
 });
 

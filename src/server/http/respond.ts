@@ -37,6 +37,10 @@ export function sendEmpty({ response }: Call, status = 204): void {
   response.writeHead(status).end();
 }
 
+/** The reason of a refused HEAD, URI-encoded. */
+const ERROR_HEADER = 'X-Berth-Error';
+const MAX_ERROR_HEADER = 2000;
+
 /** The refusal, if it can still be said; otherwise the connection is cut, which is all that is left to tell. */
 export function sendError(call: Call, error: unknown): void {
   const { response } = call;
@@ -46,6 +50,9 @@ export function sendError(call: Call, error: unknown): void {
     return;
   }
   const { status, body } = toRefusal(error);
+  // Its answer has no body to say it in.
+  if (call.request.method === 'HEAD')
+    response.setHeader(ERROR_HEADER, encodeURI(body.message.slice(0, MAX_ERROR_HEADER)));
   sendJson(call, body, status);
 }
 
@@ -73,6 +80,8 @@ export async function sendStream(call: Call, type: string, source: Readable): Pr
   await pipeline(source, call.response, { signal: call.signal });
 }
 
+const MAX_UNREAD_BYTES = 256 << 10;
+
 /**
  * A stream of JSON messages about a long piece of work, in Docker's form. An error before the first message becomes
  * an ordinary refusal; one after it becomes a last message with `error`.
@@ -84,7 +93,9 @@ export async function sendMessages(
   const { response } = call;
   const send = (message: object) => {
     if (!response.headersSent) response.writeHead(200, { 'Content-Type': 'application/json' });
-    if (!response.destroyed) response.write(`${JSON.stringify(message)}\r\n`);
+    // Progress is of no use to a client that does not read.
+    const isDue = !('progressDetail' in message) || response.writableLength < MAX_UNREAD_BYTES;
+    if (!response.destroyed && isDue) response.write(`${JSON.stringify(message)}\r\n`);
   };
   try {
     await work(send);

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server, ServerResponse } from 
 import type { Duplex } from 'node:stream';
 import { API_VERSION, refuseVersion } from '../../wire/index.ts';
 import { Call } from './call.ts';
+import { type ConnectionLimits, limitConnections } from './connections.ts';
 import { HttpError } from './errors.ts';
 import { sendError } from './respond.ts';
 import type { Router } from './router.ts';
@@ -20,10 +21,14 @@ export interface ServerIdentity {
 export interface HttpServerOptions extends ServerIdentity {
   readonly router: Router;
   readonly log: (line: string) => void;
+  readonly limits?: ConnectionLimits;
 }
 
+/** A client holds two or three connections for each workload that it is joined to. */
+const LIMITS: ConnectionLimits = { mostConnections: 4096, headMs: KEEP_ALIVE_MS + 60_000 };
+
 /** A server that is not listening yet. */
-export function createHttpServer({ router, version, log }: HttpServerOptions): Server {
+export function createHttpServer({ router, version, log, limits = LIMITS }: HttpServerOptions): Server {
   const serve = (request: IncomingMessage, response: ServerResponse, socket: Duplex, head?: Buffer) => {
     setHeaders(response, version);
     const call = openCall(request, response, socket, head);
@@ -41,6 +46,7 @@ export function createHttpServer({ router, version, log }: HttpServerOptions): S
     // Only streams are taken over; whatever else asks for an upgrade is answered as if it had not.
     shouldUpgradeCallback: (request) => hijacks(router, request),
   });
+  limitConnections(server, limits);
   server.on('request', (request, response) => serve(request, response, request.socket));
   server.on('upgrade', (request, socket, head) => {
     const response = new ServerResponse(request);

@@ -5,8 +5,9 @@ import { BerthError } from '../../core/index.ts';
 import type { LogEntry, LogOptions } from '../../engine/api.ts';
 import { encodeFrame } from '../../formats/frames.ts';
 import { given, parseMoment } from '../../wire/index.ts';
+import { discardBody } from '../http/body.ts';
 import type { Call } from '../http/call.ts';
-import { converse, streamType } from '../http/hijack.ts';
+import { converse, hijack, streamType } from '../http/hijack.ts';
 import { beginStream, writePart } from '../http/respond.ts';
 import type { Route } from '../http/router.ts';
 import type { Services } from './services.ts';
@@ -34,6 +35,7 @@ async function attach({ engine }: Services, call: Call): Promise<void> {
     stdout: call.flag('stdout'),
     stderr: call.flag('stderr'),
   };
+  await discardBody(call);
   const wantsLogs = call.flag('logs');
   const past = wantsLogs ? await pastOutput(workloads, view.id, options, tty, call.signal) : undefined;
   if (!call.flag('stream', !wantsLogs)) {
@@ -45,7 +47,7 @@ async function attach({ engine }: Services, call: Call): Promise<void> {
   const io = await workloads.attach(view.id, options);
   // The end of the client's input is the process's only where that was the deal: `run -i`, not `attach`.
   const endsInput = stdinOnce && !tty;
-  await converse(call, streamType(call, tty), io, {
+  await converse(call, hijack(call, streamType(call, tty)), io, {
     input: call.flag('stdin'),
     endsInput: endsInput || !openStdin,
     ...given('before', past),
@@ -64,13 +66,15 @@ async function pastOutput(
   return Readable.from(rendered(entries, tty, false)).pipe(new PassThrough());
 }
 
+/** The entries as they are sent. Long lines have several, of which the first tells the line's time. */
 async function* rendered(entries: AsyncIterable<LogEntry>, raw: boolean, timestamps: boolean) {
-  for await (const entry of entries) yield renderEntry(entry, raw, timestamps);
-}
-
-function renderEntry({ stream, time, line }: LogEntry, raw: boolean, timestamps: boolean): Buffer {
-  const text = timestamps ? `${padTime(time)} ${line}` : line;
-  return raw ? Buffer.from(text) : encodeFrame(stream, text);
+  const unfinished = new Set<number>();
+  for await (const { stream, time, line } of entries) {
+    const text = timestamps && !unfinished.has(stream) ? `${padTime(time)} ${line}` : line;
+    if (line.endsWith('\n')) unfinished.delete(stream);
+    else unfinished.add(stream);
+    yield raw ? Buffer.from(text) : encodeFrame(stream, text);
+  }
 }
 
 /** Stored times end with their last digit that is not zero; Docker shows all nine. */
@@ -87,7 +91,7 @@ async function logs({ engine }: Services, call: Call): Promise<void> {
   const timestamps = call.flag('timestamps');
   const entries = await engine.workloads.logs(id, { ...options, signal: call.signal });
   beginStream(call, streamType(call, spec.tty));
-  for await (const entry of entries) await writePart(call, renderEntry(entry, spec.tty, timestamps));
+  for await (const part of rendered(entries, spec.tty, timestamps)) await writePart(call, part);
   call.response.end();
 }
 

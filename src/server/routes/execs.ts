@@ -1,8 +1,9 @@
 // Further processes in running workloads.
 
-import { isBerthError, type ProcessIo } from '../../core/index.ts';
+import type { ProcessIo } from '../../core/index.ts';
 import type { ExecView } from '../../engine/api.ts';
 import { encodeFrame, FRAME } from '../../formats/frames.ts';
+import { visibleText } from '../../formats/visible.ts';
 import { given, readExecCreate, readExecStart } from '../../wire/index.ts';
 import { readJson } from '../http/body.ts';
 import type { Call } from '../http/call.ts';
@@ -60,17 +61,17 @@ async function start({ execs }: Services['engine'], call: Call): Promise<void> {
     sendEmpty(call, 200);
     return;
   }
-  const type = streamType(call, spec.tty);
-  let io: ProcessIo;
+  execs.checkStart(id);
+  const socket = hijack(call, streamType(call, spec.tty));
   try {
-    io = await execs.start(id, request.ConsoleSize);
+    const io = await execs.start(id, request.ConsoleSize);
+    await converse(call, socket, io, { input: spec.attachStdin, endsInput: true });
   } catch (error) {
-    if (!isBerthError(error) || error.exitStatus === undefined) throw error;
     // Clients take the exit status from the exec's description, and what went wrong from its output.
-    reportOnStream(call, type, spec.tty, error);
-    return;
+    const text = `${visibleText(toRefusal(error).body.message)}\r\n`;
+    socket.write(spec.tty ? text : encodeFrame(FRAME.stderr, text));
+    endConversation(socket);
   }
-  await converse(call, type, io, { input: spec.attachStdin, endsInput: true });
 }
 
 /** Nobody listens: its input ends and its output is thrown away. */
@@ -80,14 +81,6 @@ function letRun(io: ProcessIo): void {
   io.input.on('error', () => {});
   io.input.end();
   io.output.resume();
-}
-
-function reportOnStream(call: Call, type: string, tty: boolean, error: Error): void {
-  const text = `${toRefusal(error).body.message}\r\n`;
-  const socket = hijack(call, type);
-  socket.on('error', () => socket.destroy());
-  socket.write(tty ? text : encodeFrame(FRAME.stderr, text));
-  endConversation(socket);
 }
 
 function toExecJson({ id, workloadId, spec, running, pid, exitCode }: ExecView) {

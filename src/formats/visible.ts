@@ -14,3 +14,16 @@ export function visibleText(text: string): string {
       : `\\u${code.toString(16).padStart(4, '0')}`;
   });
 }
+
+/** As `visibleText`, for messages that have lines and columns of their own. */
+export function visibleLines(text: string): string {
+  return text.replace(/[^\n\t]+/g, visibleText);
+}
+
+/** JSON text that shows what it holds, and is still the same JSON. */
+export function visibleJson(text: string): string {
+  return text.replace(HIDDEN, (character) => {
+    if (character === '\n') return character;
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
+}
