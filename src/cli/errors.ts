@@ -1,5 +1,6 @@
 // What the command line tells a user when something fails, and the exit code it ends with.
 
+import { visibleLines } from '../formats/visible.ts';
 import { BerthSdkError } from '../sdk/errors.ts';
 
 /** Ends the command with a message (without "berth: ") and an exit code. */
@@ -29,8 +30,12 @@ export class PipeClosed extends CliError {
   }
 }
 
-/** What to print for anything that was thrown. */
+/** What to print for anything that was thrown. Messages may quote what a workload or an archive says. */
 export function errorText(error: unknown): string {
+  return visibleLines(textOf(error));
+}
+
+function textOf(error: unknown): string {
   if (error instanceof CliError) return error.message;
   if (error instanceof BerthSdkError && error.status !== undefined) {
     return `Error response from daemon: ${error.message}`;

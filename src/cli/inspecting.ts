@@ -1,5 +1,6 @@
 // The `inspect` commands: details as JSON, or each by a template.
 
+import { visibleJson } from '../formats/visible.ts';
 import { BerthSdkError } from '../sdk/errors.ts';
 import type { Context } from './command.ts';
 import { renderOne } from './format/list.ts';
@@ -32,7 +33,7 @@ export async function inspectAll(
       );
     }
   }
-  if (format === undefined) await context.out.line(JSON.stringify(found, null, 4));
+  if (format === undefined) await context.out.line(visibleJson(JSON.stringify(found, null, 4)));
   else for (const item of found) await context.out.line(renderOne(item, format));
   for (const error of errors) await context.err.line(error);
   return errors.length === 0 ? 0 : 1;

@@ -57,7 +57,11 @@ function writeWhatFits(fd: number, bytes: Uint8Array): number {
 function writeLater(fd: 1 | 2, bytes: Uint8Array): Promise<void> {
   const stream = fd === 1 ? process.stdout : process.stderr;
   return new Promise((resolve, reject) => {
-    stream.once('error', () => reject(new PipeClosed()));
-    stream.write(bytes, () => resolve());
+    // The callback tells the failure; the event is for nobody, and without a listener it would end the process.
+    if (stream.listenerCount('error') === 0) stream.on('error', () => {});
+    stream.write(bytes, (error) => {
+      if (error === undefined || error === null) resolve();
+      else reject((error as NodeJS.ErrnoException).code === 'EPIPE' ? new PipeClosed() : error);
+    });
   });
 }

@@ -108,7 +108,7 @@ describe('berth run', () => {
     [['--nmae', 'x', 'busybox'], /unknown flag: --nmae\nDid you mean --name\?\n\nSee 'berth run --help'/],
     [[], /"berth run" requires at least 1 argument/],
     [['--memory', 'lots', 'busybox'], /invalid size "lots" for --memory/],
-    [['-p', '0:80', 'busybox'], /invalid published port "0:80"/],
+    [['-p', '70000:80', 'busybox'], /invalid published port "70000:80"/],
     [['--network', 'nowhere', 'busybox', 'true'], /nowhere/],
     [['-v', 'relative', 'busybox'], /not an absolute path/],
   ];

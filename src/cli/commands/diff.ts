@@ -1,5 +1,6 @@
 // `berth diff`: show changes to a workload's files.
 
+import { visibleText } from '../../formats/visible.ts';
 import { defineCommand } from '../command.ts';
 
 const LETTERS = { 0: 'C', 1: 'A', 2: 'D' } as const;
@@ -15,7 +16,8 @@ export const command = defineCommand({
     const [name = ''] = args;
     const { containers } = await context.client();
     const changes = await containers.files.changes(name);
-    await context.out.write(changes.map(({ Kind, Path }) => `${LETTERS[Kind]} ${Path}\n`).join(''));
+    const show = context.out.isTerminal ? visibleText : (path: string) => path;
+    await context.out.write(changes.map(({ Kind, Path }) => `${LETTERS[Kind]} ${show(Path)}\n`).join(''));
     return 0;
   },
 });

@@ -1,5 +1,6 @@
 // `berth events`: show what happens in the daemon, as it happens.
 
+import { visibleText } from '../../formats/visible.ts';
 import type { EventMessage } from '../../sdk/types.ts';
 import { defineCommand } from '../command.ts';
 import { parseFilters } from '../filters.ts';
@@ -61,5 +62,5 @@ function line({ Type, Action, Actor, timeNano, time }: EventMessage): string {
     .map(([key, value]) => `${key}=${value}`)
     .sort()
     .join(', ');
-  return `${moment} ${Type} ${Action} ${Actor.ID}${attributes === '' ? '' : ` (${attributes})`}`;
+  return visibleText(`${moment} ${Type} ${Action} ${Actor.ID}${attributes === '' ? '' : ` (${attributes})`}`);
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { errorText } from '../errors.ts';
 import { ellipsis, labelText, renderList, renderOne, shortId } from './list.ts';
 import { alignColumns } from './table.ts';
 
@@ -53,4 +54,13 @@ test('cells are shortened unless they are wanted whole', () => {
   assert.equal(ellipsis('abcdef', 4, true), 'abcdef');
   assert.equal(shortId(`sha256:${'a'.repeat(64)}`), 'a'.repeat(12));
   assert.equal(labelText({ b: '2', a: '1' }), 'a=1,b=2');
+});
+
+test('what a workload calls itself cannot speak to the terminal', () => {
+  const table = alignColumns([
+    ['NAMES', 'COMMAND'],
+    ['web', '"sh -c \u001b[2J\u009b\u202e"'],
+  ]);
+  assert.equal(table.split('\n')[1], 'web       "sh -c \\x1b[2J\\u009b\\u202e"');
+  assert.equal(errorText(new Error('a\u001b]0;x\u0007\nb')), 'berth: a\\x1b]0;x\\x07\nb');
 });

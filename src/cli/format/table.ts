@@ -1,17 +1,20 @@
 // Columns, aligned as Docker's are.
 
+import { visibleText } from '../../formats/visible.ts';
+
 const MIN_WIDTH = 10;
 const GAP = 3;
 
-/** Lines of cells, each column as wide as its widest cell. The last cell of a line is not padded. */
-export function alignColumns(rows: readonly (readonly string[])[]): string {
+/** Lines of cells, each column as wide as its widest cell. The last cell of a line is not padded. Control characters are shown. */
+export function alignColumns(lines: readonly (readonly string[])[]): string {
+  const rows = lines.map((cells) => cells.map(visibleText));
   const widths: number[] = [];
   for (const row of rows) {
     for (const [i, cell] of row.slice(0, -1).entries()) {
       widths[i] = Math.max(widths[i] ?? MIN_WIDTH, displayWidth(cell) + GAP);
     }
   }
-  const lines = rows.map((row) =>
+  const aligned = rows.map((row) =>
     row
       .map((cell, i) =>
         i === row.length - 1 ? cell : cell + ' '.repeat(Math.max(0, (widths[i] ?? 0) - displayWidth(cell))),
@@ -19,7 +22,7 @@ export function alignColumns(rows: readonly (readonly string[])[]): string {
       .join('')
       .trimEnd(),
   );
-  return lines.map((line) => `${line}\n`).join('');
+  return aligned.map((line) => `${line}\n`).join('');
 }
 
 /** Columns a text takes on a terminal: East Asian wide characters and emoji take two. */

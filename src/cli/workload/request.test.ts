@@ -149,6 +149,7 @@ test('restart policies, devices and ports have their own syntax', () => {
     '53/udp': [{ HostIp: '', HostPort: '53' }],
     '90/tcp': [{ HostIp: '', HostPort: '' }],
   });
+  assert.deepEqual(parsePorts(['0:80']).bindings, { '80/tcp': [{ HostIp: '', HostPort: '' }] });
   assert.deepEqual(Object.keys(parsePorts(['8000-8001:80-81']).bindings), ['80/tcp', '81/tcp']);
   for (const bad of ['x', '1:2:3:4', '70000', '1-3:1-2'])
     assert.throws(() => parsePorts([bad]), { exitCode: 125 }, bad);

@@ -78,7 +78,8 @@ export function parsePorts(items: readonly string[]): Ports {
     const match = /^(?:(?:(\[[^\]]+\]|[\d.]+):)?([\d-]*):)?(\d+(?:-\d+)?)(?:\/(tcp|udp|sctp))?$/.exec(item);
     const [, ip = '', host = '', inside = '', protocol = 'tcp'] = match ?? [];
     const insidePorts = portRange(inside);
-    const range = host === '' ? insidePorts.map(() => '') : portRange(host);
+    // Zero is any free one.
+    const range = host === '' || host === '0' ? insidePorts.map(() => '') : portRange(host);
     // One port in any of several of the host.
     const hostPorts = insidePorts.length === 1 && range.length > 1 ? [host] : range;
     if (match === null || insidePorts.length === 0 || insidePorts.length !== hostPorts.length) {
