@@ -107,6 +107,8 @@ export class ShimProcessIo implements ProcessIo {
   }
 
   close(): void {
+    // What waits for a reader is let go with it.
+    this.output.destroy();
     this.#connection.close();
   }
 }
