@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
-import { createServer } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -28,6 +28,12 @@ describe('the daemon', () => {
       assert.equal(headers['ostype'], 'linux');
       assert.equal(headers['docker-experimental'], 'false');
     }
+  });
+
+  test('tells the reason of a refused HEAD in a header', async () => {
+    const { status, headers } = await daemon.call('HEAD', '/containers/nobody/archive?path=/x');
+    assert.equal(status, 404);
+    assert.equal(decodeURI(String(headers['x-berth-error'])), 'No such container: nobody');
   });
 
   test('serves every version between the oldest and the newest that it names', async () => {
@@ -125,6 +131,45 @@ describe('the daemon', () => {
     assert.ok(used < 5, `the idle daemon used ${used} ms of CPU time in a second`);
     const resident = /VmRSS:\s+(\d+) kB/.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1];
     assert.ok(Number(resident) < 120 * 1024, `${resident} kB`);
+  });
+
+  test('is not filled by clients that send connections, bodies and heads without end', async () => {
+    const open: Socket[] = [];
+    const one = async () => {
+      const socket = connect(daemon.socketPath).on('error', () => {});
+      open.push(socket);
+      await once(socket, 'connect').catch(() => {});
+    };
+    for (let batch = 0; batch < 100; batch++) await Promise.all(Array.from({ length: 100 }, one));
+    assert.equal((await daemon.call('GET', '/_ping')).text, 'OK');
+    for (const socket of open) socket.destroy();
+    const endless = async (head: string, piece: string | Buffer) => {
+      const socket = connect(daemon.socketPath).on('error', () => {});
+      let answer = '';
+      socket.on('data', (chunk) => {
+        answer += String(chunk);
+      });
+      socket.write(head);
+      for (let sent = 0; sent < 512 << 20 && answer === '' && !socket.destroyed; sent += piece.length)
+        if (!socket.write(piece))
+          await Promise.race([once(socket, 'drain'), once(socket, 'close')]).catch(() => {});
+      if (answer === '' && !socket.destroyed) await once(socket, 'data').catch(() => {});
+      socket.destroy();
+      return answer.split('\r\n', 1)[0];
+    };
+    const body = Buffer.alloc(1 << 20, 'x');
+    const chunk = Buffer.concat([Buffer.from('100000\r\n'), body, Buffer.from('\r\n')]);
+    const json = 'Host: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n';
+    assert.match(`${await endless(`POST /containers/create HTTP/1.1\r\n${json}`, chunk)}`, / 413 /);
+    // The connection may be cut before the client has read why.
+    for (const [head, piece] of [
+      ['GET /_ping HTTP/1.1\r\n', `X: ${'y'.repeat(1000)}\r\n`],
+      ['GET /', 'y'.repeat(1000)],
+    ] as const)
+      assert.match(`${await endless(head, piece)}`, /^$| 431 /);
+    const status = await readFile(`/proc/${daemon.process.pid}/status`, 'utf8');
+    const rssKb = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]);
+    assert.ok(rssKb < 400_000, `${rssKb} kB`);
   });
 });
 
