@@ -21,6 +21,7 @@ const KINDS: ReadonlyMap<string, { readonly pattern: string; readonly concurrenc
   ['conformance', { pattern: 'test/conformance/**/*.test.ts', concurrency: 1 }],
   ['integration', { pattern: 'test/integration/**/*.test.ts', concurrency: 2 }],
   ['compat', { pattern: 'test/compat/**/*.test.ts', concurrency: 1 }],
+  ['lab', { pattern: 'test/lab/short.test.ts', concurrency: 1 }],
 ]);
 /** What measures time, processors or memory has the machine for itself. */
 const ALONE =

@@ -100,6 +100,8 @@ async function startUnit(unit: string, root: string, stop: () => Promise<unknown
     // What waits is small and must stay; a workload that dies for want of memory is no reason to end all others.
     'OOMScoreAdjust=-1000',
     'OOMPolicy=continue',
+    // As long as a workload that is stopped has by default; many a process 1 hears no SIGTERM.
+    'TimeoutStopSec=10',
     // When the host is shut down, the daemon ends first: it would start workloads again.
     'Before=berth.service',
   ].flatMap((property) => ['--property', property]);
