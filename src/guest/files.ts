@@ -74,14 +74,17 @@ export class ShimFiles implements Files {
   async write(path: string, tar: Readable, options: WriteOptions): Promise<void> {
     const owner = options.copyUidGid ? await this.#access.owner() : undefined;
     // Of an archive that is under way nothing can be sent again: whether the shim serves files is asked before.
-    const { connection, end } = await this.#begin('stat', { path: '/' });
+    const asked = await this.#begin('stat', { path: '/' });
+    // Each operation has a connection of its own: a container's shim gives it to a process that ends with the operation.
+    const { connection, release } = await this.#access.open().finally(() => asked.end());
     try {
       const answer = lastFrame(connection);
       connection.send(FRAME.open, openWrite(path, options, owner));
       await Promise.race([answer, sendAll(connection, tar)]);
       await within(answer, { limitMs: WRITE_LIMIT_MS }, 'the supervisor, sent all of the archive,');
     } finally {
-      end();
+      connection.close();
+      release();
     }
   }
 
