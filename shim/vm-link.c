@@ -74,7 +74,7 @@ static int receive(void)
     if (length <= 0) return loop_close(&port), 0;
     buffer_added(&incoming, (size_t)length);
     struct frame frame;
-    int state;
+    int state = 0;
     while (port.fd >= 0 && (state = frame_peek(&incoming, &frame)) > 0) {
         handling = frame_size(&frame);
         if (agent_frame(&frame) < 0) state = -1;
