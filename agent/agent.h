@@ -142,6 +142,8 @@ void process_end_others(void);
 size_t process_main_renew(void);
 /* Frames for a channel that a process owns; 0 when none does. */
 int process_frame(const struct frame *frame);
+/* The memory limit made the kernel kill in the workload: said on the channel of the main process. */
+void process_oom(void);
 /* The host no longer cares: the process is killed and its channel forgotten. 0 when no process owns the channel. */
 int process_cancel(uint32_t channel);
 
@@ -161,8 +163,6 @@ void fork_become(uint32_t channel, const struct fields *fields);
 
 /* report.c */
 void report_stats(uint32_t channel);
-/* Whether the memory limit made the kernel kill a process of the workload. */
-int report_oom(void);
 /* The text of a small file, ended by NUL; -1 and empty when it cannot be read. */
 ssize_t read_text(const char *path, char *text, size_t size);
 

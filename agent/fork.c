@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../shim/oom.h"
 #include "agent.h"
 
 #define FREEZE_LIMIT_MS 3000
@@ -84,6 +85,7 @@ void fork_become(uint32_t channel, const struct fields *fields)
     /* Whoever asked for these is a client of the machine that this one is a copy of. */
     process_end_others();
     files_end_all();
+    oom_forget();
     link_hold(0);
     if (configure_anew(fields, &failure) < 0 || rename_guest(fields, &failure) < 0)
         return link_fail(channel, &failure);

@@ -10,6 +10,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "../shim/oom.h"
 #include "agent.h"
 
 #define READ_SIZE 32768
@@ -62,7 +63,7 @@ static void report_exit(struct process *process)
     struct buffer fields = {0};
     int status = process->status;
     field_add_number(&fields, "code", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
-    if (report_oom()) field_add(&fields, "oom", "1");
+    if (process->is_main && oom_killed()) field_add(&fields, "oom", "1");
     link_send_fields(FRAME_EXIT, process->channel, &fields);
     release(process);
 }
@@ -342,6 +343,11 @@ int process_cancel(uint32_t channel)
     /* The main process is ended by signals only, and one that was executed may outlive the interest in it. */
     if (!process->is_main && process->report.fd >= 0) kill(process->pid, SIGKILL);
     return 1;
+}
+
+void process_oom(void)
+{
+    if (main_process) link_send(FRAME_OOM, main_process->channel, "", 0);
 }
 
 void process_end_others(void)

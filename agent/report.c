@@ -26,13 +26,6 @@ static long long line_value(const char *text, const char *key)
     return -1;
 }
 
-int report_oom(void)
-{
-    char text[512];
-    read_text(WORKLOAD_CGROUP "/memory.events", text, sizeof text);
-    return line_value(text, "oom_kill") > 0;
-}
-
 /* Sums a KEY=VALUE of all devices in io.stat. */
 static long long io_total(const char *text, const char *key)
 {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <fcntl.h>
 
+#include "../shim/oom.h"
 #include "../shim/upper.h"
 #include "agent.h"
 
@@ -120,6 +121,7 @@ static void mount_cgroup(void)
     if (mount_at("cgroup2", CGROUP_PATH, "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL, &failure) < 0) return;
     write_file(CGROUP_PATH "/cgroup.subtree_control", "+memory +pids +cpu +io");
     mkdir(WORKLOAD_CGROUP, 0755);
+    oom_watch(WORKLOAD_CGROUP "/memory.events", process_oom);
 }
 
 void storage_prepare(void)

@@ -61,6 +61,8 @@ void main_output_end(int stream);
 int main_blocked(void);
 /* The main process has ended: from now on output is no longer held back (main_blocked is false). */
 void main_ending(void);
+/* The kernel has killed in the workload, as its memory limit is used up. Clients hear of it once a burst. */
+void main_oom(void);
 /* All output has been handed over. `reason` (an ExitReason) and `message` may be NULL. Writes `exit`, sends EXIT. */
 void main_exited(int code, int oom, const char *reason, const char *message);
 void main_input_ready(void);

@@ -10,15 +10,6 @@
 
 #include "container.h"
 
-static ssize_t read_text(const char *path, char *text, size_t size)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t length = fd < 0 ? -1 : read(fd, text, size - 1);
-    if (fd >= 0) close(fd);
-    text[length < 0 ? 0 : length] = 0;
-    return length;
-}
-
 /* The first move of a process between groups after a pause waits for a grace period of the kernel (measured: 5-17 ms);
  * moves soon after it do not. A child that moves itself gets that wait over with while the runtime is being loaded. */
 void cgroups_warm_up(void)
@@ -30,14 +21,6 @@ void cgroups_warm_up(void)
     strcat(path, "/cgroup.procs");
     write_file(path, "0", 1);
     _exit(0);
-}
-
-int cgroups_oom_kills(void)
-{
-    char text[1024];
-    if (!container.oom_file || read_text(container.oom_file, text, sizeof text) <= 0) return 0;
-    const char *line = strstr(text, "oom_kill ");
-    return line ? atoi(line + strlen("oom_kill ")) : 0;
 }
 
 /* Kills what is in the group; returns whether there was anything. */

@@ -116,6 +116,12 @@ int clients_full(void)
     return 0;
 }
 
+void clients_oom(void)
+{
+    for (struct client *client = clients; client; client = client->next)
+        if (client->kind & CLIENT_WAIT && !conn_full(client->conn)) conn_send(client->conn, FRAME_OOM, "", 0);
+}
+
 static void let_go(void)
 {
     while (clients) {

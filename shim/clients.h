@@ -15,6 +15,8 @@ void clients_started(void (*answer)(struct conn *));
 void clients_output(int stream, const char *data, size_t length);
 int clients_full(void);
 void clients_input_ready(void);
+/* Sends OOM to those that wait for the end and are not behind. */
+void clients_oom(void);
 /* Sends EXIT, or FAIL, to everyone and lets them go. */
 void clients_exit(const char *fields, size_t length);
 void clients_fail(const char *code, int status, const char *message);

@@ -14,6 +14,7 @@
 
 #include "launch.h"
 #include "network.h"
+#include "oom.h"
 
 struct container container = {.runtime = "crun"};
 
@@ -89,13 +90,14 @@ static void ended(void *context, int status)
     main_ending();
     streams_finish(&streams);
     int code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-    main_exited(code, cgroups_oom_kills() > 0, NULL, NULL);
+    main_exited(code, oom_killed(), NULL, NULL);
 }
 
 static void started(struct launch *done, pid_t pid)
 {
     (void)done;
     main_started(pid);
+    oom_watch(container.oom_file, main_oom);
     streams_start(&streams);
     loop_child(pid, ended, NULL);
 }

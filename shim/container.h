@@ -52,7 +52,6 @@ const char *mounts_bind(const char *source, const char *target, int read_only);
 
 /* cgroups.c */
 void cgroups_warm_up(void);
-int cgroups_oom_kills(void);
 void cgroups_kill(void);
 void cgroups_remove(void);
 

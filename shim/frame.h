@@ -19,6 +19,7 @@ enum frame_type {
     FRAME_EXIT = 20,
     FRAME_FAIL = 21,
     FRAME_WINDOW = 22,
+    FRAME_OOM = 23,
 };
 
 #define FRAME_HEADER 8

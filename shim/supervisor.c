@@ -19,6 +19,8 @@
 #define EXIT_ROOM 2048
 #define LAST_SIGNAL 64
 #define MOST_MESSAGE 1024
+/* Kills for want of memory within this time of one that was told belong to its burst. A guest may tell of any number. */
+#define BURST_MS 1000
 /* Complaints beyond this are dropped: what makes us complain may do so for ever. */
 #define MOST_COMPLAINTS (64 << 10)
 
@@ -27,7 +29,7 @@ static enum main_state state = MAIN_CREATED;
 static pid_t pid, own_pid;
 static char started_at[40];
 static struct conn *starter;
-static int ending, holding, exit_file = -1;
+static int ending, holding, had_oom, exit_file = -1;
 static struct buffer notes;
 
 enum main_state main_state(void) { return state; }
@@ -63,6 +65,7 @@ static void send_state(struct conn *conn)
     field_add(&fields, "state", state_name());
     if (pid) field_add_number(&fields, "pid", pid);
     if (*started_at) field_add(&fields, "started", started_at);
+    if (had_oom) field_add(&fields, "oom", "1");
     if (notes.length) buffer_append(&fields, buffer_head(&notes), notes.length);
     conn_send_fields(conn, FRAME_OPENED, &fields);
 }
@@ -128,6 +131,17 @@ void main_ending(void)
     back->output_resume();
 }
 
+void main_oom(void)
+{
+    static long long told_at;
+    long long now = loop_now_ms();
+    if (state != MAIN_RUNNING && state != MAIN_PAUSED) return;
+    if (had_oom && now - told_at < BURST_MS) return;
+    had_oom = 1;
+    told_at = now;
+    clients_oom();
+}
+
 static void exit_fields(struct buffer *fields, int code, int oom, const char *reason, const char *message)
 {
     char now[40], visible[MOST_MESSAGE];
@@ -175,7 +189,7 @@ void main_exited(int code, int oom, const char *reason, const char *message)
 {
     struct buffer fields = {0};
     state = MAIN_EXITED;
-    exit_fields(&fields, code, oom, reason, message);
+    exit_fields(&fields, code, oom || had_oom, reason, message);
     write_exit(&fields);
     clients_exit(buffer_head(&fields), fields.length);
     buffer_free(&fields);

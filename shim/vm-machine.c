@@ -18,6 +18,7 @@
 #include <grp.h>
 
 #include "memory-limit.h"
+#include "oom.h"
 #include "vm.h"
 #include "vm-process.h"
 
@@ -190,17 +191,7 @@ int machine_connect(int fds[FD_COUNT], int ours[3])
     return 0;
 }
 
-int machine_oom_kills(const struct fields *machine)
-{
-    char text[1024];
-    const char *path = fields_get(machine, "oom_file");
-    int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-    ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-    if (fd >= 0) close(fd);
-    text[length < 0 ? 0 : length] = 0;
-    const char *line = strstr(text, "oom_kill ");
-    return line ? atoi(line + strlen("oom_kill ")) : 0;
-}
+int machine_oom_kills(const struct fields *machine) { return oom_kills(fields_get(machine, "oom_file")) > 0; }
 
 /* 0, or -1 when it has not ended in time: it may wait in the kernel for a disk that does not answer. */
 static int kill_and_reap(pid_t *pid)

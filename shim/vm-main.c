@@ -94,6 +94,14 @@ static int process_ended(const struct frame *frame)
     return 0;
 }
 
+/* A copy's tells of its source. */
+static int killed(const struct frame *frame, int is_copy)
+{
+    if (held || frame->length || (!runs && !is_copy)) return -1;
+    if (runs) main_oom();
+    return 0;
+}
+
 static int refused(const struct frame *frame)
 {
     struct fields fields;
@@ -112,6 +120,7 @@ int main_channel_frame(const struct frame *frame, int is_copy)
     /* A copy's refers to what its source was sent. */
     case FRAME_WINDOW: return held ? -1 : !runs && is_copy ? 0 : more_window(frame);
     case FRAME_EXIT: return process_ended(frame);
+    case FRAME_OOM: return killed(frame, is_copy);
     case FRAME_FAIL: return refused(frame);
     case FRAME_OPENED:
         if (runs) return -1;

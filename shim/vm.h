@@ -57,7 +57,7 @@ int machine_kill(void);
 void machine_hold_taps(void);
 /* Afterwards: the cgroups. */
 void machine_remove(const struct fields *machine);
-/* How many processes of the machine the host killed for the memory limit of its cgroup. */
+/* Whether the host killed a process of the machine for the memory limit of its cgroup. */
 int machine_oom_kills(const struct fields *machine);
 /* Called by the loop when QEMU, or a helper without which the guest cannot go on, has ended with this wait status. */
 void vm_machine_ended(const char *what, int status);

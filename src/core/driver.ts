@@ -93,8 +93,11 @@ export interface Instance {
   attach(options: AttachOptions): Promise<ProcessIo>;
   /** Sends a signal to the main process. */
   kill(signal: number): Promise<void>;
-  /** Resolves with the exit status of the current or last run; survives nothing: call again after a restart. */
-  wait(): Promise<ExitStatus>;
+  /**
+   * Resolves with the exit status of the current or last run; survives nothing: call again after a restart. Until then the
+   * last `onOomKill` given is called once for each burst of kills for the memory limit, also for one not heard of before.
+   */
+  wait(onOomKill?: () => void): Promise<ExitStatus>;
   resize(size: TerminalSize): Promise<void>;
   /** Removes all that the instance has outside and inside `spec.dir` but not the folder; it must not be running. */
   remove(): Promise<void>;

@@ -28,6 +28,8 @@ export interface InstanceStatus {
   readonly reason?: string;
   /** Host process id of the workload's main process (container) or of the virtual machine monitor (VM). */
   readonly pid?: number;
+  /** While it runs: whether the memory limit has made the kernel kill a process of it. */
+  readonly oomKilled?: boolean;
   /** RFC 3339 with nanoseconds; present once started. */
   readonly startedAt?: string;
   /** Present in state `exited`. */

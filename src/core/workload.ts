@@ -126,6 +126,8 @@ export interface WorkloadView {
   readonly removing: boolean;
   readonly pid: number;
   readonly startedAt?: string;
+  /** Whether the memory limit has made the kernel kill a process of the current or last run. */
+  readonly oomKilled: boolean;
   readonly exit?: ExitStatus;
   /** Why the last start failed. */
   readonly error: string;

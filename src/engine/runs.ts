@@ -69,7 +69,11 @@ export function follow(ctx: EngineContext, workload: Workload): void {
   const current = () => workload.run === run && !ctx.closing.aborted;
   workload
     .requireInstance()
-    .wait()
+    .wait(() => {
+      if (!current()) return;
+      workload.oomKilled = true;
+      ctx.events.publish(workload.event('oom'));
+    })
     .then(
       (exit) => {
         if (current()) ended(ctx, workload, exit);
@@ -116,7 +120,7 @@ function ended(ctx: EngineContext, workload: Workload, exit: ExitStatus): void {
   workload.state = 'exited';
   workload.exit = exit;
   leaveNetworks(ctx, workload);
-  if (exit.oomKilled) ctx.events.publish(workload.event('oom'));
+  if (exit.oomKilled && !workload.oomKilled) ctx.events.publish(workload.event('oom'));
   ctx.events.publish(
     workload.event('die', {
       exitCode: String(exit.code),

@@ -30,6 +30,8 @@ export class Workload {
   pid = 0;
   startedAt: string | undefined;
   exit: ExitStatus | undefined;
+  /** Told of the run under way. */
+  oomKilled = false;
   /** Exited and to be started again when `restartTimer` fires. */
   restarting = false;
   restartTimer: NodeJS.Timeout | undefined;
@@ -129,6 +131,7 @@ export class Workload {
     this.state = status.state;
     this.stateReason = status.reason;
     this.pid = this.running ? (status.pid ?? 0) : 0;
+    this.oomKilled = status.oomKilled ?? false;
     this.startedAt = status.startedAt ?? this.startedAt;
     // A start that failed later than that run ended is what there is to tell.
     if (status.exit !== undefined && this.#record.failure === undefined) this.exit = status.exit;
@@ -168,6 +171,7 @@ export class Workload {
       restarting: this.restarting,
       removing: this.removing,
       pid: this.pid,
+      oomKilled: this.oomKilled || this.lastExit.oomKilled,
       error: record.error || (this.exit?.reason === undefined ? '' : (this.exit.message ?? this.exit.reason)),
       restartCount: record.restartCount,
       mounts: record.mounts,

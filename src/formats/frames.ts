@@ -13,6 +13,7 @@ export const FRAME = {
   exit: 20,
   fail: 21,
   window: 22,
+  oom: 23,
 } as const;
 
 export const HEADER_BYTES = 8;

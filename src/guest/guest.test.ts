@@ -143,15 +143,18 @@ describe('stdio over a connection', () => {
 });
 
 describe('a shim’s client', () => {
-  it('joins a running shim and learns its end', async () => {
+  it('joins a running shim and learns of kills and its end', async () => {
+    const end = Buffer.concat([encodeFrame(FRAME.oom), encodeFrame(FRAME.exit, fields({ code: '5' }))]);
     answer = (frame, socket) => {
       socket.write(encodeFrame(FRAME.opened, fields({ state: 'running', pid: '7', started: 's' })));
-      const waits = frame.payload.toString().startsWith('op=wait');
-      if (waits) setImmediate(() => socket.end(encodeFrame(FRAME.exit, fields({ code: '5' }))));
+      if (frame.payload.toString().startsWith('op=wait')) setImmediate(() => socket.end(end));
     };
     const { client, state } = await ShimClient.join(dir);
-    assert.deepEqual(state, { state: 'running', pid: 7, startedAt: 's' });
+    assert.deepEqual(state, { state: 'running', pid: 7, startedAt: 's', oomKilled: false });
     assert.equal((await client.exit).code, 5);
+    let kills = 0;
+    client.onOomKill(() => kills++);
+    assert.deepEqual([client.oomKilled, kills], [true, 1]);
     await client.gone;
   });
 });

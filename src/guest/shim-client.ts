@@ -29,6 +29,7 @@ export interface ShimState {
   readonly state: State | 'starting' | 'held';
   readonly pid?: number;
   readonly startedAt?: string;
+  readonly oomKilled: boolean;
   /** A VM that did not boot: where it came from. */
   readonly forked?: 'fork' | 'pool' | 'restore';
   /** A VM that booted because it could not be forked, and why. */
@@ -46,6 +47,7 @@ function parseState(fields: Fields): ShimState {
   );
   return {
     state: known ?? 'unknown',
+    oomKilled: field(fields, 'oom') === '1',
     ...(pid === 0 ? {} : { pid }),
     ...(startedAt === undefined ? {} : { startedAt }),
     ...(forked === undefined ? {} : { forked }),
@@ -65,6 +67,10 @@ export class ShimClient {
   readonly gone: Promise<void>;
   /** Of the main process; rejects with `unavailable` when the shim ended without telling. */
   readonly exit: Promise<ExitStatus>;
+  #oomKilled = false;
+  #onOomKill: (() => void) | undefined;
+  /** Told before anyone listened. */
+  #unheardOomKill = false;
   #settleExit: { resolve(status: ExitStatus): void; reject(error: Error): void } | undefined;
 
   constructor(dir: string, control: ShimConnection) {
@@ -103,6 +109,7 @@ export class ShimClient {
       const state = parseState(await control.request('state', {}, patience));
       if (state.state === 'created' || state.state === 'held') return { client, state };
       const now = parseState(await control.request('wait', {}, patience));
+      client.#oomKilled = now.oomKilled;
       client.#awaitExit();
       return { client, state: now };
     } catch (cause) {
@@ -117,9 +124,28 @@ export class ShimClient {
   #awaitExit(): void {
     this.#control.receive((frame) => {
       if (frame.type === FRAME.exit) this.#settleExit?.resolve(parseExit(frame.payload));
+      if (frame.type === FRAME.oom) this.#tellOomKill();
       if (frame.type === FRAME.fail) this.#settleExit?.reject(failure(frame.payload));
       return true;
     });
+  }
+
+  #tellOomKill(): void {
+    this.#oomKilled = true;
+    if (this.#onOomKill === undefined) this.#unheardOomKill = true;
+    else this.#onOomKill();
+  }
+
+  /** Whether the memory limit has made the kernel kill a process of the run. */
+  get oomKilled(): boolean {
+    return this.#oomKilled;
+  }
+
+  /** Calls at each burst of such kills from now on, and at once for one that nobody has heard of. */
+  onOomKill(call: () => void): void {
+    this.#onOomKill = call;
+    if (this.#unheardOomKill) call();
+    this.#unheardOomKill = false;
   }
 
   /** A one-shot operation before `start`, over the control connection: also tells that the shim is ready. */

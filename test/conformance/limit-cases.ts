@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Instance, isBerthError, type ResourceSpec } from '../../src/core/index.ts';
+import { type Instance, type InstanceSpec, isBerthError, type ResourceSpec } from '../../src/core/index.ts';
 import { collect, type SpecChange, until } from './fixture.ts';
 import type { Case, Scene } from './instance-suite.ts';
 
@@ -14,8 +14,11 @@ const BYTES = 4 << 20;
 /** Measured rates may exceed a limit by this much: what was saved up before, and the time it takes to look. */
 const TOLERANCE = 1.3;
 
-async function running({ bench, driver }: Scene, args: readonly string[], change: SpecChange) {
-  const instance = await bench.create(driver, args, change);
+const running = async (scene: Scene, args: readonly string[], change: SpecChange) =>
+  runningAs(scene, await scene.bench.spec(args, change));
+
+async function runningAs({ bench, driver }: Scene, spec: InstanceSpec) {
+  const instance = bench.own(await driver.create(spec));
   const io = await instance.attach({ stdin: false, stdout: true, stderr: true });
   const ready = until(io, (text) => text.includes('ready'));
   await instance.start();
@@ -26,14 +29,18 @@ async function running({ bench, driver }: Scene, args: readonly string[], change
 
 const neighbour = (scene: Scene) => running(scene, ['sh', '-c', 'echo ready; exec sleep 1000'], {});
 
-/** How long one more process took, to its end. */
-async function timed(instance: Instance, script: string): Promise<number> {
+async function beside(instance: Instance, args: readonly string[]) {
   assert.ok(instance.exec);
-  const began = performance.now();
-  const io = await instance.exec.run({
-    ...{ args: ['sh', '-c', script], env: ['PATH=/bin'], cwd: '/', user: '', additionalGroups: [] },
+  return await instance.exec.run({
+    ...{ args, env: ['PATH=/bin'], cwd: '/', user: '', additionalGroups: [] },
     ...{ tty: false, stdin: false, privileged: false },
   });
+}
+
+/** How long one more process took, to its end. */
+async function timed(instance: Instance, script: string): Promise<number> {
+  const began = performance.now();
+  const io = await beside(instance, ['sh', '-c', script]);
   const output = collect(io);
   assert.equal((await io.exit).code, 0, `${script}: ${(await output).stderr}`);
   return (performance.now() - began) / 1000;
@@ -59,15 +66,25 @@ async function cpuShares(instances: readonly Instance[], ms: number): Promise<nu
 
 export const limitCases: readonly Case[] = [
   [
-    'reports death for want of memory as such, and dies alone of it',
+    'reports death for want of memory as such while it runs and at its end, and dies alone of it',
     async (scene) => {
-      const { bench, driver, fixture } = scene;
+      const { bench, fixture } = scene;
       const other = await neighbour(scene);
-      const hog = 'dd if=/dev/zero of=/dev/null bs=600M count=1; exit 3';
-      const { status } = await bench.run(driver, ['sh', '-c', hog], {
+      const spec = await bench.spec(['sh', '-c', 'echo ready; exec sleep 1000'], {
         resources: { memoryBytes: fixture.memoryLimitBytes, memorySwapBytes: fixture.memoryLimitBytes },
       });
-      assert.equal(status.oomKilled, true);
+      const hog = await runningAs(scene, spec);
+      const told = new Promise<void>((resolve) => void hog.wait(resolve));
+      assert.equal((await hog.state()).oomKilled, undefined);
+      const victim = await beside(hog, ['dd', 'if=/dev/zero', 'of=/dev/null', 'bs=600M', 'count=1']);
+      assert.equal((await victim.exit).code, 137);
+      await told;
+      const { state, oomKilled } = await hog.state();
+      assert.deepEqual([state, oomKilled], ['running', true]);
+      const next = await fixture.makeDriver(bench.root);
+      assert.equal((await (await next.adopt(spec)).state()).oomKilled, true);
+      await hog.kill(9);
+      assert.equal((await hog.wait()).oomKilled, true);
       assert.equal((await other.state()).state, 'running');
       await timed(other, 'true');
     },

@@ -152,6 +152,30 @@ test('memory beyond the limit ends the workload, and the events say why', async 
   await engine.workloads.remove('hungry', { force: false, volumes: false });
 });
 
+test('memory beyond the limit is told of a workload that goes on, once', async () => {
+  const { workloads } = engine;
+  const events = engine.events.subscribe({});
+  const resources = { ...SPEC.resources, memoryBytes: 16 << 20, memorySwapBytes: 16 << 20 };
+  await workloads.create(
+    shell('[ -e /full ] || { touch /full; tail /dev/zero; }; exec sleep 600', { resources }),
+    'greedy',
+  );
+  assert.equal(workloads.get('greedy').oomKilled, false);
+  await workloads.start('greedy');
+  const seen: string[] = [];
+  for await (const { action } of events) {
+    seen.push(action);
+    if (action === 'die') break;
+    if (action !== 'oom') continue;
+    assert.deepEqual([workloads.get('greedy').state, workloads.get('greedy').oomKilled], ['running', true]);
+    await workloads.kill('greedy');
+  }
+  assert.deepEqual(seen, ['create', 'start', 'oom', 'kill', 'die']);
+  await workloads.start('greedy');
+  assert.equal(workloads.get('greedy').oomKilled, false);
+  await workloads.remove('greedy', { force: true, volumes: false });
+});
+
 test('execs, files, figures and limits reach a running container', async () => {
   const { workloads, execs } = engine;
   await workloads.create(shell('exec sleep 600'), 'busy');

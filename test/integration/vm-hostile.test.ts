@@ -80,6 +80,7 @@ const BREACHES: Readonly<Record<string, readonly string[]>> = {
   'input for the host': ['frame:0:1:x'],
   'a request to the host': ['frame:16:1:op=exec~'],
   'output on the link itself': ['frame:1:0:x'],
+  'a kill for want of memory with a text': ['frame:23:1:x'],
 };
 
 const EXEC_BREACHES: Readonly<Record<string, readonly string[]>> = {
@@ -98,6 +99,7 @@ const EARLY: Readonly<Record<string, readonly [RegExp, readonly string[]]>> = {
   'has output before it is asked': [/broke the protocol/, ['frame:1:1:x']],
   'ends before it is asked': [/broke the protocol/, ['frame:20:1:code=0~']],
   'ends before it starts': [/broke the protocol/, ['frame:17:0:', 'await', 'await', 'frame:20:1:code=0~']],
+  'tells of a kill before it starts': [/broke the protocol/, ['frame:23:1:']],
   'refuses with what is no code': [/^it \\x1b\[31mfailed$/, ['frame:21:0:code=^~message=it ^[31mfailed~']],
   'is a QEMU that ends': [/ended with status 3/, ['exit:3']],
 };
@@ -158,6 +160,17 @@ describe('a supervisor', { timeout: 120_000, concurrency: 3 }, () => {
       );
       await assertEnded(machine);
     });
+  });
+
+  test('tells once a burst of kills for want of memory, however often the guest does', async () => {
+    const began = Date.now();
+    const machine = await started(['frames:50000:23:1:0', 'frame:20:1:code=3~']);
+    let times = 0;
+    machine.client.onOomKill(() => times++);
+    const { code, oomKilled } = await machine.client.exit;
+    const most = 2 + (Date.now() - began) / 1000;
+    assert.deepEqual([code, oomKilled, times >= 1 && times <= most], [3, true, true], `${times} times`);
+    await assertEnded(machine);
   });
 
   test('takes no more than was granted for clients that read slowly', async () => {

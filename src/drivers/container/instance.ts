@@ -20,7 +20,7 @@ import {
   type StartOptions,
   type TerminalSize,
 } from '../../core/index.ts';
-import { networkingOf, readExit, ShimFiles, supervisorDied } from '../../guest/index.ts';
+import { networkingOf, readExit, type ShimClient, ShimFiles, supervisorDied } from '../../guest/index.ts';
 import { freezeCgroup } from '../../host/cgroup.ts';
 import { liftedDevices } from '../../host/cgroup-devices.ts';
 import { cgroupWrites, limitCgroup } from '../../host/cgroup-limits.ts';
@@ -41,6 +41,7 @@ const ENDING = new Set([9, 15]);
 interface Run {
   readonly pid: number;
   readonly startedAt: string;
+  readonly client: ShimClient;
   readonly exit: Promise<ExitStatus>;
 }
 
@@ -69,7 +70,7 @@ export class ContainerInstance implements Instance {
       adopted?.client,
     );
     this.#last = adopted?.last;
-    if (adopted?.running !== undefined) this.#began({ ...adopted.running, exit: this.#supervisor.exit() });
+    if (adopted?.running !== undefined) this.#began(adopted.running);
     this.#paused = adopted?.paused ?? false;
     const guard = { assertRunning: (what: string) => this.#assertRunning(what), spec: () => this.#spec };
     this.exec = new ContainerExec(this.#supervisor, context, guard);
@@ -96,7 +97,8 @@ export class ContainerInstance implements Instance {
   async state(): Promise<InstanceStatus> {
     if (this.#run !== undefined) {
       const { pid, startedAt } = this.#run;
-      return { state: this.#paused ? 'paused' : 'running', pid, startedAt };
+      const killed = this.#run.client.oomKilled ? { oomKilled: true } : {};
+      return { state: this.#paused ? 'paused' : 'running', pid, startedAt, ...killed };
     }
     if (this.#last === undefined) return { state: 'created' };
     const { status, startedAt } = this.#last;
@@ -114,7 +116,6 @@ export class ContainerInstance implements Instance {
       this.#began({
         pid: pid ?? 0,
         startedAt: startedAt ?? new Date().toISOString(),
-        exit: this.#supervisor.exit(),
       });
     } catch (error) {
       throw launchError('create', this.#spec.process.args[0] ?? '', error);
@@ -135,9 +136,10 @@ export class ContainerInstance implements Instance {
     await limitCgroup(this.#spec.cgroupPath, weights).catch(() => {});
   }
 
-  #began(run: Run): void {
-    const exit = run.exit.catch((error) => this.#exitOfLost(error));
-    const current: Run = { ...run, exit };
+  #began(run: Pick<Run, 'pid' | 'startedAt'>): void {
+    const client = this.#supervisor.client();
+    const exit = client.exit.catch((error) => this.#exitOfLost(error));
+    const current: Run = { ...run, client, exit };
     this.#run = current;
     void exit.then((status) => {
       if (this.#run !== current) return;
@@ -172,8 +174,11 @@ export class ContainerInstance implements Instance {
     if (this.#paused && ENDING.has(signal)) await this.#resume();
   }
 
-  async wait(): Promise<ExitStatus> {
-    if (this.#run !== undefined) return this.#run.exit;
+  async wait(onOomKill?: () => void): Promise<ExitStatus> {
+    if (this.#run !== undefined) {
+      if (onOomKill !== undefined) this.#run.client.onOomKill(onOomKill);
+      return this.#run.exit;
+    }
     if (this.#last !== undefined) return this.#last.status;
     throw new BerthError('invalid-state', `container ${this.id} was never started`);
   }

@@ -22,7 +22,14 @@ import {
   type StartOptions,
   type TerminalSize,
 } from '../../core/index.ts';
-import { networkingOf, readExit, recordExit, shimDied, supervisorDied } from '../../guest/index.ts';
+import {
+  networkingOf,
+  readExit,
+  recordExit,
+  type ShimClient,
+  shimDied,
+  supervisorDied,
+} from '../../guest/index.ts';
 import { killCgroup } from '../../host/index.ts';
 import { type CaptureSource, captureOrigin, saveCheckpoint, type VmOrigin } from './checkpoint.ts';
 import { checkSpec } from './config.ts';
@@ -36,6 +43,7 @@ import { changeLimits } from './update.ts';
 interface Run {
   readonly pid: number;
   readonly startedAt: string;
+  readonly client: ShimClient;
   readonly exit: Promise<ExitStatus>;
 }
 
@@ -117,8 +125,9 @@ export class VmInstance implements Instance {
   }
 
   #began(pid: number, startedAt: string): void {
-    const exit = this.#supervisor.client().exit.catch(() => this.#exitOfLost());
-    const run = { pid, startedAt, exit };
+    const client = this.#supervisor.client();
+    const exit = client.exit.catch(() => this.#exitOfLost());
+    const run = { pid, startedAt, client, exit };
     this.#run = run;
     this.#last = undefined;
     void exit.then((status) => {
@@ -138,7 +147,8 @@ export class VmInstance implements Instance {
   async state(): Promise<InstanceStatus> {
     if (this.#run !== undefined) {
       const { pid, startedAt } = this.#run;
-      return { state: this.#paused ? 'paused' : 'running', pid, startedAt };
+      const killed = this.#run.client.oomKilled ? { oomKilled: true } : {};
+      return { state: this.#paused ? 'paused' : 'running', pid, startedAt, ...killed };
     }
     if (this.#last === undefined) return { state: 'created' };
     const { status, startedAt } = this.#last;
@@ -168,8 +178,11 @@ export class VmInstance implements Instance {
     return this.#supervisor.attach(options);
   }
 
-  async wait(): Promise<ExitStatus> {
-    if (this.#run !== undefined) return this.#run.exit;
+  async wait(onOomKill?: () => void): Promise<ExitStatus> {
+    if (this.#run !== undefined) {
+      if (onOomKill !== undefined) this.#run.client.onOomKill(onOomKill);
+      return this.#run.exit;
+    }
     if (this.#last !== undefined) return this.#last.status;
     throw new BerthError('invalid-state', `VM ${this.id} was never started`);
   }

@@ -59,7 +59,7 @@ function toState(view: WorkloadView) {
     Running: running || view.restarting,
     Paused: view.state === 'paused',
     Restarting: view.restarting,
-    OOMKilled: view.exit?.oomKilled ?? false,
+    OOMKilled: view.oomKilled,
     Dead: view.state === 'unknown',
     Pid: running ? view.pid : 0,
     ExitCode: running ? 0 : (view.exit?.code ?? 0),

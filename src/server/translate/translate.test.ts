@@ -40,6 +40,7 @@ function view(change: Partial<WorkloadView> = {}): WorkloadView {
     restarting: false,
     removing: false,
     pid: 0,
+    oomKilled: false,
     error: '',
     restartCount: 0,
     endpoints: [],
@@ -300,7 +301,8 @@ describe('inspect', () => {
 
   test('the state of an ended workload carries its exit', () => {
     const exit = { code: 137, oomKilled: true, finishedAt: '2026-01-01T00:00:05Z' };
-    const { State } = toInspect(view({ state: 'exited', exit, startedAt: '2026-01-01T00:00:01Z' }), NETWORKS);
+    const ended = { state: 'exited' as const, exit, oomKilled: true, startedAt: '2026-01-01T00:00:01Z' };
+    const { State } = toInspect(view(ended), NETWORKS);
     assert.deepEqual(
       [State.Status, State.Running, State.ExitCode, State.OOMKilled, State.FinishedAt],
       ['exited', false, 137, true, '2026-01-01T00:00:05Z'],

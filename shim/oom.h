@@ -1,0 +1,17 @@
+/* Kills by the kernel for want of memory, told while the workload goes on; for the shim, and for the agent in a guest. */
+#ifndef BERTH_OOM_H
+#define BERTH_OOM_H
+
+/* From now on `killed` is called for kills in the group whose counter this file is: memory.events of cgroup version 2, or
+ * memory.oom_control of version 1. One call may stand for several. Once only. */
+void oom_watch(const char *file, void (*killed)(void));
+/* Looks at once: at the end of a process its kill may not have been noticed yet. */
+void oom_look(void);
+/* Whether there was any. */
+int oom_killed(void);
+/* What has been killed so far was another's. */
+void oom_forget(void);
+/* What the file counts; -1 when it cannot be read. */
+long long oom_kills(const char *file);
+
+#endif
