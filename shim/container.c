@@ -193,6 +193,7 @@ static void cleanup(void)
     files_stop();
     launch_kill_all();
     cgroups_kill();
+    execs_killed();
     network_end();
     cgroups_remove();
     mounts_release();

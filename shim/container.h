@@ -57,6 +57,8 @@ void cgroups_remove(void);
 
 /* exec.c: one more process. Answers on the connection. */
 void exec_open(struct conn *conn, const struct fields *fields);
+/* The container has ended, and with it every process in it: their clients are told so. */
+void execs_killed(void);
 
 /* files.c: stat, read, write, changes, accounts. -1: not one of these. */
 int files_operation(struct conn *conn, const char *op, const struct fields *fields);

@@ -20,9 +20,11 @@ struct exec {
     pid_t pid;
     unsigned rows, columns;
     char process[32];
+    struct exec *next;
 };
 
 static int files;
+static struct exec *execs;
 
 static void flush_input(struct exec *exec)
 {
@@ -87,21 +89,40 @@ static void input_ready(struct streams *io) { flush_input(io->context); }
 
 static void dispose(struct exec *exec)
 {
+    struct exec **link = &execs;
+    while (*link && *link != exec) link = &(*link)->next;
+    if (*link) *link = exec->next;
     if (exec->conn) conn_take(exec->conn, NULL, NULL);
     unlink(exec->process);
     buffer_free(&exec->input);
     free(exec);
 }
 
-static void ended(void *context, int status)
+static void finish(struct exec *exec, int code)
 {
-    struct exec *exec = context;
     struct buffer fields = {0};
     streams_finish(&exec->streams);
-    field_add_number(&fields, "code", WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+    field_add_number(&fields, "code", code);
     if (exec->conn) conn_send_fields(exec->conn, FRAME_EXIT, &fields);
     else buffer_free(&fields);
     dispose(exec);
+}
+
+static void ended(void *context, int status)
+{
+    finish(context, WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+}
+
+void execs_killed(void)
+{
+    while (execs) {
+        struct exec *exec = execs;
+        if (exec->running) finish(exec, 128 + SIGKILL);
+        else {
+            if (exec->conn) conn_fail(exec->conn, "invalid-state", 0, "the instance has just ended");
+            dispose(exec);
+        }
+    }
 }
 
 static void started(struct launch *launch, pid_t pid)
@@ -145,6 +166,8 @@ void exec_open(struct conn *conn, const struct fields *fields)
     const char *const arguments[] = {"exec", "--process", exec->process + 4, NULL};
     memcpy(exec->launch.arguments, arguments, sizeof arguments);
     exec->conn = conn;
+    exec->next = execs;
+    execs = exec;
     conn_take(conn, &handler, exec);
     if (launch_process(&exec->launch, fields_flag(fields, "stdin"), fields_flag(fields, "tty")) == 0) return;
     conn_fail(conn, "internal", 0, "cannot start a process: %s", strerror(errno));

@@ -2,6 +2,7 @@
  * kept by this side: a guest that sends more than it was granted, or gives back more than it was sent, breaks the protocol,
  * and so does one that says what no operation is answered by. */
 #define _GNU_SOURCE
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -196,6 +197,20 @@ void link_relay(struct conn *conn, const struct fields *fields, enum answers ans
     if (conn) conn_take(conn, &relay, channel);
     link_send(FRAME_OPEN, channel->number, fields->data, fields->length);
     watch_channels();
+}
+
+void channels_killed(void)
+{
+    while (channels) {
+        struct channel *channel = channels;
+        struct buffer answer = {0};
+        field_add_number(&answer, "code", 128 + SIGKILL);
+        if (channel->conn && channel->endless && channel->opened)
+            conn_send(channel->conn, FRAME_EXIT, buffer_head(&answer), answer.length);
+        else if (channel->conn) conn_fail(channel->conn, "invalid-state", 0, "the instance has just ended");
+        buffer_free(&answer);
+        release(channel);
+    }
 }
 
 static int pass_output(struct channel *channel, const struct frame *frame)

@@ -46,8 +46,7 @@ static int prepare(void)
 
 int vm_patience_ms(void) { return patience_ms; }
 
-static void launch(void);
-static void greet(void);
+static void launch(void), greet(void);
 
 static void replace_due(void *context)
 {
@@ -377,6 +376,7 @@ static void cleanup(void)
         if (link_await(FRAME_EXIT, SHUTDOWN_DEADLINE_MS) < 0) complain("the guest did not shut down in time");
     }
     if (machine_kill() < 0) complain("QEMU was killed, but the kernel does not let go of it");
+    channels_killed();
     console_finish();
     errors_finish();
     machine_remove(&machine);

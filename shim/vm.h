@@ -85,6 +85,8 @@ enum answers link_answers(const char *op);
 void link_relay(struct conn *conn, const struct fields *fields, enum answers answers);
 /* A frame of the agent. 0, or -1 when it is none that the agent may send. */
 int channel_frame(const struct frame *frame);
+/* The machine has ended, and with it every process and operation in it: their clients are told so. */
+void channels_killed(void);
 
 /* vm-main.c: channel 1. */
 /* What a FAIL frame of the guest says, cut down to what one may say. */

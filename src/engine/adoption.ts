@@ -52,7 +52,7 @@ export async function adoptAll(ctx: EngineContext): Promise<void> {
   for (const { record } of halves)
     for (const endpoint of record.endpoints) ctx.networking.addresses.claim(endpoint, record.id);
   restoreNetworks(ctx, found);
-  for (const half of halves) ctx.background(`container ${half.record.name}`, () => undo(ctx, half));
+  for (const half of halves) ctx.cleanUp(`container ${half.record.name}`, () => undo(ctx, half));
   const starts = new Semaphore(MAX_STARTING);
   for (const entry of found)
     ctx.background(`container ${entry.workload.name}`, () => takeOver(ctx, entry, starts));
@@ -125,7 +125,7 @@ function enlist(ctx: EngineContext, workload: Workload): void {
 
 async function undo(ctx: EngineContext, { record, volumes }: HalfDone): Promise<void> {
   const driver = driverOf(ctx, record);
-  const adopting = driver.adopt(record.instance, ctx.closing);
+  const adopting = driver.adopt(record.instance);
   if (!(await settlesWithin(adopting, HALF_DONE_LIMIT_MS))) await driver.end(record.instance);
   await endInstance(await adopting);
   await ctx.trash.discard(record.instance.dir);

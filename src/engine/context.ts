@@ -29,6 +29,8 @@ export interface EngineContext {
   readonly log: (line: string) => void;
   /** Does `work` beside everything else; `close` waits for it, a failure is logged with `what` before it. */
   background(what: string, work: () => Promise<void>): void;
+  /** As `background`, for work that `closing` does not cut short: `close` gives it time to leave nothing half done. */
+  cleanUp(what: string, work: () => Promise<void>): void;
 }
 
 /** The driver of a workload. Fails with `unsupported` when this daemon has none for its isolation. */

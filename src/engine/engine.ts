@@ -2,7 +2,6 @@
 
 import { mkdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   BerthError,
   type Config,
@@ -13,7 +12,7 @@ import {
   type ImageStore,
   type Isolation,
 } from '../core/index.ts';
-import { openWorkloadGroup } from '../host/index.ts';
+import { openWorkloadGroup, settlesWithin } from '../host/index.ts';
 import { openNetworking } from '../network/index.ts';
 import { VolumeStore } from '../volumes/index.ts';
 import { adoptAll } from './adoption.ts';
@@ -48,8 +47,10 @@ export interface EngineOptions {
   readonly log?: (line: string) => void;
 }
 
-/** What is still under way when the engine closes has this long to notice. */
+/** Work under way when the engine closes has this long to notice. */
 const CLOSE_LIMIT_MS = 3_000;
+/** Clean-up under way then has this long to end: one that meets a supervisor which does not answer kills it after 5 s. */
+const CLEAN_UP_LIMIT_MS = 15_000;
 const NO_DRIVER: DriverProbe = {
   usable: false,
   probes: [
@@ -65,7 +66,7 @@ const NO_DRIVER: DriverProbe = {
 /** Opens the state of `root`; resolves when all workloads of an earlier daemon are taken over. */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   const log = options.log ?? ((line) => console.error(line));
-  const tasks = new Set<Promise<void>>();
+  const tasks: Tasks = { background: new Set(), cleanUp: new Set() };
   const closing = new AbortController();
   const ctx = await openContext(options, log, closing.signal, tasks);
   await adoptAll(ctx);
@@ -85,12 +86,23 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     close: async () => {
       closing.abort();
       letGo(ctx);
-      await Promise.race([Promise.all(tasks), delay(CLOSE_LIMIT_MS, undefined, { ref: false })]);
+      await Promise.all([
+        settlesWithin(ended(tasks.background), CLOSE_LIMIT_MS),
+        settlesWithin(ended(tasks.cleanUp), CLEAN_UP_LIMIT_MS),
+      ]);
       await ctx.networking.close();
       await Promise.all([ctx.trash.close(), ...[...ctx.drivers.values()].map((driver) => driver.close?.())]);
       if (ctx.registry.all().length === 0) await ctx.workloadGroup.remove().catch(() => {});
     },
   };
+}
+
+/** Work beside everything else that has not ended yet. */
+type Tasks = Readonly<Record<'background' | 'cleanUp', Set<Promise<void>>>>;
+
+/** Resolves when none is left, begun meanwhile or not. */
+async function ended(tasks: ReadonlySet<Promise<void>>): Promise<void> {
+  while (tasks.size > 0) await Promise.all(tasks);
 }
 
 type Users = ReadonlyMap<string, readonly string[]>;
@@ -105,7 +117,7 @@ async function openContext(
   options: EngineOptions,
   log: (line: string) => void,
   closing: AbortSignal,
-  tasks: Set<Promise<void>>,
+  tasks: Tasks,
 ): Promise<EngineContext> {
   await mkdir(options.root, { recursive: true, mode: 0o700 });
   const root = await realpath(options.root);
@@ -123,13 +135,13 @@ async function openContext(
     ...(options.unpackPath === undefined ? {} : { unpackPath: options.unpackPath }),
     log,
   });
-  const background = (what: string, work: () => Promise<void>) => {
+  const doBeside = (kind: keyof Tasks) => (what: string, work: () => Promise<void>) => {
     const task = work()
       .catch((error: unknown) => {
-        if (!closing.aborted) log(`${what}: ${errorMessage(error)}`);
+        if (!closing.aborted || kind === 'cleanUp') log(`${what}: ${errorMessage(error)}`);
       })
-      .finally(() => tasks.delete(task));
-    tasks.add(task);
+      .finally(() => tasks[kind].delete(task));
+    tasks[kind].add(task);
   };
   return {
     workloadsDir,
@@ -149,7 +161,8 @@ async function openContext(
     starts: new StartCounter(),
     closing,
     log,
-    background,
+    background: doBeside('background'),
+    cleanUp: doBeside('cleanUp'),
   };
 }
 

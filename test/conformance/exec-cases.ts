@@ -147,11 +147,7 @@ export const execCases: readonly Case[] = [
       const sleep = await exec(instance, ['sleep', '1000']);
       await instance.kill(9);
       await instance.wait();
-      const code = await sleep.exit.then(
-        (status) => status.code,
-        () => 137,
-      );
-      assert.equal(code, 137);
+      assert.equal((await sleep.exit).code, 137);
     },
   ],
   [

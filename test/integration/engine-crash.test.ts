@@ -1,6 +1,6 @@
 // Needs root, crun, QEMU, the guest kernel and the built programs: the daemon is killed, the workloads are real.
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -121,4 +121,25 @@ test('whatever the daemon was doing when it was killed, the next one finishes or
     if (round % 3 === 2) await removeAll(daemon.client);
   }
   await assertNoLeaks(daemon);
+});
+
+test('a daemon that ends right after its start leaves nothing half made, though a supervisor is stuck', async (t) => {
+  const { root, client } = await startDaemon(t);
+  const halves = ['container', 'vm'] as const;
+  const supervisors = await Promise.all(
+    halves.map(async (isolation) => {
+      const { id } = await client.call<{ id: string }>(
+        'workloads.create',
+        script('sleep 600', { isolation }),
+      );
+      await client.call('workloads.start', id);
+      const dir = join(root, 'workloads', id);
+      return { dir, pid: Number((await readFile(join(dir, 'shim.pid'), 'utf8')).split(' ')[0]) };
+    }),
+  );
+  await client.kill();
+  for (const { dir } of supervisors) await rename(join(dir, 'record.json'), join(dir, 'creating.json'));
+  process.kill(supervisors[0]?.pid ?? 0, 'SIGSTOP');
+  await (await EngineClient.start(root)).close();
+  assert.deepEqual(await findLeaks(root), []);
 });
