@@ -119,7 +119,7 @@ function enlist(ctx: EngineContext, workload: Workload): void {
   for (const endpoint of workload.record.endpoints) ctx.networking.addresses.claim(endpoint, workload.id);
   workload.observe({
     state: 'unknown',
-    reason: 'it is being taken over: its supervisor has not answered yet',
+    reason: 'its supervisor has not answered yet',
   });
 }
 

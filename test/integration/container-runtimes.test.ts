@@ -82,3 +82,23 @@ describe('a host whose runtimes run nothing', () => {
     }
   });
 });
+
+for (const runtime of ['crun', 'runc'] as const)
+  it(`${runtime} shares the host's queues and shared memory, whether the host has its queues mounted or not`, async () => {
+    await using lab = await openLab(runtime);
+    const host = { ipc: 'host' } as const;
+    const made = await lab.bench.run(
+      lab.driver,
+      ['touch', '/dev/mqueue/berth-test', '/dev/shm/berth-test'],
+      host,
+    );
+    assert.deepEqual([made.status.code, made.stderr], [0, '']);
+    const apart = await lab.bench.run(lab.driver, ['ls', '/dev/mqueue', '/dev/shm']);
+    assert.doesNotMatch(apart.stdout, /berth-test/);
+    const taken = await lab.bench.run(
+      lab.driver,
+      ['rm', '/dev/mqueue/berth-test', '/dev/shm/berth-test'],
+      host,
+    );
+    assert.deepEqual([taken.status.code, taken.stderr], [0, '']);
+  });

@@ -49,17 +49,15 @@ function mount(destination: string, type: string, source: string, options: strin
 /** The kernel's file systems, as Docker mounts them. */
 function kernelMounts(spec: InstanceSpec): OciMount[] {
   const access = spec.security.privileged ? 'rw' : 'ro';
-  const shared = spec.ipc === 'host';
   return [
     mount('/proc', 'proc', 'proc', 'nosuid,noexec,nodev'),
     mount('/dev', 'tmpfs', 'tmpfs', 'nosuid,strictatime,mode=755,size=65536k'),
     mount('/dev/pts', 'devpts', 'devpts', 'nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5'),
     mount('/sys', 'sysfs', 'sysfs', `nosuid,noexec,nodev,${access}`),
     mount('/sys/fs/cgroup', 'cgroup', 'cgroup', `${access},nosuid,noexec,nodev`),
-    shared
-      ? mount('/dev/mqueue', 'bind', '/dev/mqueue', 'rbind')
-      : mount('/dev/mqueue', 'mqueue', 'mqueue', 'nosuid,noexec,nodev'),
-    shared
+    // Queues are those of the namespace: also the host's where that is shared, whether the host has them mounted or not.
+    mount('/dev/mqueue', 'mqueue', 'mqueue', 'nosuid,noexec,nodev'),
+    spec.ipc === 'host'
       ? mount('/dev/shm', 'bind', '/dev/shm', 'rbind')
       : mount('/dev/shm', 'tmpfs', 'shm', `nosuid,noexec,nodev,mode=1777,size=${spec.resources.shmBytes}`),
   ];

@@ -45,6 +45,11 @@ export function toInspect(view: WorkloadView, networks: Networks, sizes?: Sizes,
   };
 }
 
+/** Why a state cannot be told, and what can be done; Docker has no word for it but `dead`. */
+export function describeUnknown({ stateReason }: WorkloadView): string {
+  return `${stateReason ?? 'no reason was given'}; stop or kill it, or remove it by force, if it stays so`;
+}
+
 /** Docker's word for the state. */
 export function statusWord(view: WorkloadView): string {
   if (view.removing) return 'removing';
@@ -63,11 +68,16 @@ function toState(view: WorkloadView) {
     Dead: view.state === 'unknown',
     Pid: running ? view.pid : 0,
     ExitCode: running ? 0 : (view.exit?.code ?? 0),
-    Error: view.error || (view.exit?.message ?? '') || (view.stateReason ?? ''),
+    Error: toError(view),
     StartedAt: view.startedAt ?? NO_TIME,
     FinishedAt: view.exit?.finishedAt ?? NO_TIME,
     ...(view.health === undefined ? {} : { Health: toHealth(view.health) }),
   };
+}
+
+function toError(view: WorkloadView): string {
+  if (view.state === 'unknown') return `Unknown: ${describeUnknown(view)}`;
+  return view.error || (view.exit?.message ?? '') || (view.stateReason ?? '');
 }
 
 function toHealth(health: HealthStatus) {

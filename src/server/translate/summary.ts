@@ -4,7 +4,7 @@ import type { WorkloadView } from '../../core/index.ts';
 import type { Networks } from '../../engine/api.ts';
 import { describeSpan } from '../../wire/index.ts';
 import { networksOf } from './endpoints.ts';
-import { type Sizes, statusWord } from './inspect.ts';
+import { describeUnknown, type Sizes, statusWord } from './inspect.ts';
 import { fromMountViews } from './mounts.ts';
 import { toPortList } from './publishing.ts';
 
@@ -48,7 +48,7 @@ export function describeStatus(view: WorkloadView, nowMs: number): string {
     case 'exited':
       return view.exit === undefined ? 'Created' : `Exited (${code}) ${since(view.exit.finishedAt)} ago`;
     case 'unknown':
-      return `Dead (${view.stateReason ?? 'the state cannot be told'})`;
+      return `Unknown (${describeUnknown(view)})`;
   }
 }
 

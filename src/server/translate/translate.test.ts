@@ -319,6 +319,15 @@ describe('summary', () => {
     assert.equal(describeStatus(view(), now), 'Created');
     assert.equal(describeStatus(view({ state: 'running', startedAt }), now), 'Up 3 minutes');
     assert.equal(describeStatus(view({ state: 'paused', startedAt }), now), 'Up 3 minutes (Paused)');
+    const unknown = view({
+      state: 'unknown',
+      stateReason: 'its supervisor does not answer',
+      error: 'earlier',
+    });
+    const why = 'its supervisor does not answer; stop or kill it, or remove it by force, if it stays so';
+    assert.equal(describeStatus(unknown, now), `Unknown (${why})`);
+    const state = toInspect(unknown, NETWORKS).State;
+    assert.deepEqual([state.Status, state.Error], ['dead', `Unknown: ${why}`]);
     assert.equal(describeStatus(view({ state: 'exited', exit }), now), 'Exited (3) 2 hours ago');
     const health = { status: 'healthy' as const, failingStreak: 0, log: [] };
     assert.equal(
