@@ -88,7 +88,7 @@ describe('the launcher', () => {
   });
 
   test('builds again when a source in a checkout changed, however deep', () => {
-    put('src/drivers/vm/index.ts', 0);
+    put('src/drivers/vm/index.ts', 1);
     assert.deepEqual(launch(), ['build', 'berth']);
     assert.deepEqual(launch(), ['berth']);
   });
