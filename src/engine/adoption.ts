@@ -172,7 +172,10 @@ async function taken(
     ctx.background(`limits of container ${workload.name}`, () => settleLimits(ctx, workload));
   if (workload.running) {
     follow(ctx, workload);
-    ctx.background(`networks of container ${workload.name}`, () => plugMissing(ctx, workload));
+    const plugged = ctx.networking.settled().then(() => plugMissing(ctx, workload));
+    ctx.background(`networks of container ${workload.name}`, () => plugged);
+    // Requests find the workload in its networks, unless the host takes longer than a client can be asked to wait.
+    await settlesWithin(Promise.allSettled([plugged]), REQUEST_PATIENCE_MS);
     return;
   }
   // It ended while its networks were restored for it.

@@ -99,6 +99,11 @@ export class Networking {
     return restored;
   }
 
+  /** Resolves when the host is as the last `restore` wants it, or could not be made so. */
+  async settled(): Promise<void> {
+    await this.#restoring;
+  }
+
   async #restore(members: readonly Member[]): Promise<void> {
     // What ended while no daemon looked must not be let in under an address that is another's by now.
     if (members.length === 0) return await this.#firewall.uninstall();
