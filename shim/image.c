@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,6 +17,7 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
+#include "own-mounts.h"
 #include "read-only.h"
 #include "resolve.h"
 
@@ -211,7 +211,7 @@ int inside_main(int argc, char **argv)
 {
     if (argc < 5) return dprintf(2, "usage: berth-shim inside IMAGE FOLDER COMMAND [ARG…]\n"), 64;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (unshare(CLONE_NEWNS) < 0 || mount("", "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+    if (own_mounts() < 0)
         return dprintf(2, "cannot make a mount namespace: %s\n", strerror(errno)), 71;
     if (image_mount(argv[2], argv[3]) < 0)
         return dprintf(2, "cannot mount %s: %s\n", argv[2], strerror(errno)), 71;

@@ -1,17 +1,16 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "container.h"
 #include "image.h"
+#include "own-mounts.h"
 #include "place.h"
 #include "read-only.h"
 #include "resolve.h"
@@ -24,16 +23,6 @@ static const char *failed(const char *what)
     snprintf(problem, sizeof problem, "%s: %s", what, strerror(errno));
     return problem;
 }
-
-#ifndef SYS_open_tree
-#define SYS_open_tree 428
-#define SYS_move_mount 429
-#endif
-#define OPEN_TREE_CLONE 1
-#define MOVE_MOUNT_F_EMPTY_PATH 4
-#ifndef AT_RECURSIVE
-#define AT_RECURSIVE 0x8000
-#endif
 
 static int shared[MAX_SHARED];
 
@@ -61,12 +50,6 @@ static const char *place_shared(void)
         close(shared[i]);
     }
     return NULL;
-}
-
-static int own_namespace(void)
-{
-    /* Slave: what the host mounts later still arrives, nothing of ours gets out. */
-    return unshare(CLONE_NEWNS) < 0 ? -1 : mount("", "/", NULL, MS_REC | MS_SLAVE, NULL);
 }
 
 static const char *uppermost(void)
@@ -153,7 +136,7 @@ const char *mounts_prepare(void)
     if (make_folders() < 0) return failed("cannot make the instance's folders");
     const char *broken = take_shared();
     if (broken) return broken;
-    if (own_namespace() < 0) return failed("cannot make a mount namespace");
+    if (own_mounts() < 0) return failed("cannot make a mount namespace");
     if (mount_run() < 0) return failed("cannot mount the supervisor's folder");
     if ((broken = place_shared())) return broken;
     const char *where = mount_layer();

@@ -19,6 +19,7 @@
 
 #include "memory-limit.h"
 #include "oom.h"
+#include "own-mounts.h"
 #include "vm.h"
 #include "vm-process.h"
 
@@ -138,8 +139,7 @@ static void run(const struct fields *machine, const char *field, const int fds[F
     arrange_descriptors(machine, fds);
     for (const char *value; count < MAX_ARGUMENTS && (value = fields_next(machine, field, &cursor));)
         arguments[count++] = (char *)value;
-    if (unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNS) < 0 ||
-        mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+    if (unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0 || own_mounts() < 0)
         give_up("separate", "the machine from the host");
     if (taps_make_free(machine) < 0) give_up("open a tap by", "/dev/net/tun");
     if (root_enter(arguments[0], uid, fields_flag(machine, "kvm")) < 0) give_up("make", "the machine's root");

@@ -7,10 +7,10 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "own-mounts.h"
 #include "vm-process.h"
 
 #define ROOT "/dev"
@@ -75,15 +75,6 @@ static int show_processes(void)
     return mount("proc", ROOT "/proc", "proc", safe, "hidepid=2");
 }
 
-static int enter(void)
-{
-    if (chdir(ROOT) < 0) return -1;
-    /* A host that runs from its initial file system cannot pivot: what is under that stays, out of reach. */
-    if (syscall(SYS_pivot_root, ".", ".") == 0) return umount2(".", MNT_DETACH) < 0 ? -1 : chdir("/");
-    if (errno != EINVAL || mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0) return -1;
-    return chdir("/");
-}
-
 int root_enter(const char *program, uid_t uid, int kvm)
 {
     static const char *const shown[] = {"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32",
@@ -93,6 +84,6 @@ int root_enter(const char *program, uid_t uid, int kvm)
         if (show(shown[i]) < 0) return -1;
     if (hide("/usr/local", program) < 0 || hide("/usr/src", program) < 0) return -1;
     if (strncmp(program, "/usr/", 5) && show(program) < 0) return -1;
-    if (make_devices(uid, kvm) < 0 || show_processes() < 0 || enter() < 0) return -1;
+    if (make_devices(uid, kvm) < 0 || show_processes() < 0 || chdir(ROOT) < 0 || own_mounts_root() < 0) return -1;
     return mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID, NULL);
 }

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "image.h"
+#include "own-mounts.h"
 #include "read-only.h"
 #include "vm.h"
 #include "vm-process.h"
@@ -37,7 +38,7 @@ static void bind_all(const struct fields *machine)
 {
     size_t cursor = 0;
     char target[64];
-    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) fail("unshare", "mounts");
+    if (own_mounts() < 0) fail("unshare", "mounts");
     if (mount("berth", FOLDER, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755") < 0) fail("mount", FOLDER);
     struct source source;
     for (int found; (found = source_next(machine, &cursor, &source)) > 0;) {

@@ -1,6 +1,7 @@
 // Confinement: whatever the archive says, and whatever bug it may find in a library, stays inside the target folder.
 #define _GNU_SOURCE
 #include "unpack.h"
+#include "../shim/own-mounts.h"
 
 #include <errno.h>
 #include <iconv.h>
@@ -91,7 +92,7 @@ _Noreturn static void follow(pid_t child)
 // Goes on in a child that sees no process, network or mount of the host.
 static void leave_host(void)
 {
-	if (unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) != 0)
+	if (unshare(CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) != 0)
 		fail_host(NULL, "cannot make namespaces", errno);
 	pid_t child = fork();
 	if (child < 0)
@@ -107,20 +108,15 @@ static void enter(const char *target)
 {
 	const unsigned long harmless = MS_NODEV | MS_NOSUID | MS_NOEXEC;
 
+	if (own_mounts() != 0)
+		fail_host(NULL, "cannot make a mount namespace", errno);
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 || mount(target, target, NULL, MS_BIND, NULL) != 0 ||
 	    mount(NULL, target, NULL, MS_REMOUNT | MS_BIND | harmless, NULL) != 0)
 		fail_host(target, "cannot mount it", errno);
 	if (chdir(target) != 0)
 		fail_host(target, "cannot enter it", errno);
-	// A host that runs from its initial file system cannot pivot.
-	if (syscall(SYS_pivot_root, ".", ".") == 0) {
-		if (umount2(".", MNT_DETACH) != 0)
-			fail_host(target, "cannot leave the host's root", errno);
-	} else if (errno != EINVAL || chroot(".") != 0) {
+	if (own_mounts_root() != 0)
 		fail_host(target, "cannot change the root folder to it", errno);
-	}
-	if (chdir("/") != 0)
-		fail_host(target, "cannot enter it", errno);
 }
 
 void confine(const char *target)

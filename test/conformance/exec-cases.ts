@@ -85,6 +85,9 @@ export const execCases: readonly Case[] = [
         env: ['PATH=/bin', 'X=1'],
       });
       assert.equal(user.stdout, 'ada\n/tmp\n1\n');
+      const written = await output(instance, ['sh', '-c', 'echo here > /tmp/mine; [ / -ef /proc/1/root ]']);
+      assert.equal(written.code, 0, 'the root is the main process’s');
+      assert.equal((await instance.files?.stat('/tmp/mine'))?.name, 'mine');
     },
   ],
   [

@@ -37,6 +37,11 @@ describe('the parsers of the C programs', { timeout: 300_000 }, () => {
     }
   });
 
+  test('are in programs that compile without a warning', async () => {
+    for (const program of ['shim', 'agent', 'unpack', 'workbench'])
+      await run('make', ['-s', '-C', join(FUZZ, '..', program), `OUT=${folder}`, 'WERROR=1', 'all']);
+  });
+
   test('do in their unit tests what they promise', async () => {
     const { stdout } = await run(join(BUILT, 'units'), [], { cwd: folder });
     assert.doesNotMatch(stdout, /^not ok/m);

@@ -24,6 +24,8 @@ const TESTS = [
   'unit',
   'test/integration/images-store.test.ts',
   'test/integration/firewall-base.test.ts',
+  'test/integration/container-chroot.test.ts',
+  'test/integration/c-fuzz.test.ts',
   'test/conformance/container.test.ts',
 ];
 
