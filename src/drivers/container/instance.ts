@@ -37,6 +37,9 @@ import { ContainerSupervisor } from './supervisor.ts';
 /** What signals must reach a frozen process at once: those that are to end it. */
 const ENDING = new Set([9, 15]);
 
+/** Whether a group went with its last process, of which nobody may have told yet. */
+const isGone = ({ code }: NodeJS.ErrnoException) => code === 'ENOENT' || code === 'ENODEV';
+
 /** A run of the main process. */
 interface Run {
   readonly pid: number;
@@ -192,8 +195,7 @@ export class ContainerInstance implements Instance {
     this.#assertRunning('pause');
     if (this.#paused) throw new BerthError('conflict', `container ${this.id} is already paused`);
     await freezeCgroup(this.#spec.cgroupPath, true).catch((cause: NodeJS.ErrnoException) => {
-      // Its group went with its last process, of which nobody has told yet.
-      if (cause.code !== 'ENOENT' && cause.code !== 'ENODEV') throw cause;
+      if (!isGone(cause)) throw cause;
       throw new BerthError('invalid-state', `cannot pause: container ${this.id} has just ended`, { cause });
     });
     this.#paused = this.#run !== undefined;
@@ -201,9 +203,9 @@ export class ContainerInstance implements Instance {
 
   async #resume(): Promise<void> {
     if (!this.#paused) throw new BerthError('conflict', `container ${this.id} is not paused`);
-    await freezeCgroup(this.#spec.cgroupPath, false).catch((error) => {
-      // It ended while it was being thawed, and its group with it.
-      if (this.#run !== undefined) throw error;
+    await freezeCgroup(this.#spec.cgroupPath, false).catch((error: NodeJS.ErrnoException) => {
+      // It ended while it was being thawed: on version 2 a kill needs no thaw.
+      if (this.#run !== undefined && !isGone(error)) throw error;
     });
     this.#paused = false;
   }
