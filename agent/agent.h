@@ -120,7 +120,8 @@ void child_hold(const struct launch *launch) __attribute__((noreturn));
 /* launch.c */
 /* Forks a child that runs as planned; returns the descriptor on which it reports, or -1. */
 int launch_begin(struct launch *plan, pid_t *pid, void (*run)(const struct launch *), struct failure *failure);
-/* What the child has told: 0 that it has executed its program, -1 why not. Waits for that, unless the descriptor does not. */
+/* Reads the child's report: 0 when the child has executed its program, -1 with the failure when not. Blocks as the
+ * descriptor does. */
 int launch_report(int report, struct failure *failure);
 /* The process id as the workload's own tools show it. */
 int process_inner_pid(pid_t pid);

@@ -222,7 +222,7 @@ static void ended(void *context, int status)
 {
     struct process *process = context;
     struct failure failure;
-    /* It may have told why, or have executed a program that is through already. */
+    /* The child may have reported a failure, or have executed a program that has already ended. */
     if (process->report.fd >= 0) {
         int state = launch_report(process->report.fd, &failure);
         loop_close(&process->report);

@@ -41,7 +41,7 @@ static int mount_root(struct failure *failure)
         return fail_with(failure, "internal", 0, "the writable disk cannot be used: %s", strerror(errno));
     mkdir(WRITABLE_PATH "/work", 0755);
     return mount_at("overlay", ROOT_PATH, "overlay", 0,
-                    /* One number for each file, however it is looked at: in a listing of its folder as by itself. */
+                    /* A file has the same inode number in the listing of its folder as in its own status. */
                     "xino=on,lowerdir=" LOWER_PATH ",upperdir=" UPPER_PATH ",workdir=" WRITABLE_PATH "/work", failure);
 }
 

@@ -13,7 +13,7 @@
 #include "target.h"
 
 #define MOST_SEEDS 256
-/* One input may take this long: beyond it, the parser hangs. */
+/* Limit for a single input: a parser that takes longer hangs. */
 #define PATIENCE_SECONDS 20
 
 struct input {

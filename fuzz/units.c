@@ -61,7 +61,7 @@ static void add_entry(struct archive *archive, char type, const char *name, cons
     buffer_free(&pax);
 }
 
-/* What reading an entry with these extensions in front gives: tar_next's result. */
+/* Reads an entry that these extensions precede. Returns the result of tar_next. */
 static int read_with(const char *const *extensions, int count, struct tar_entry *entry)
 {
     struct archive archive = {0};
@@ -205,7 +205,7 @@ static void what_cannot_be_read_is_told(void)
     buffer_free(&archive.bytes);
     archive = (struct archive){0};
     stream = (struct tar_stream){.write = put, .context = &archive};
-    /* Nothing is mapped at its beginning. */
+    /* Address 0 of a process is not mapped: reading it fails with EIO. */
     expect(tar_pack(&stream, process, "mem", "mem", 0) == 0 && stream.incomplete == EIO && !archive.bytes.length);
     close(process);
 }

@@ -200,7 +200,7 @@ void conn_fail(struct conn *conn, const char *code, int status, const char *form
     va_start(list, format);
     vsnprintf(message, sizeof message, format, list);
     va_end(list);
-    /* It may hold what a guest, QEMU or a runtime said. */
+    /* The message may quote a guest, QEMU or a runtime. */
     text_visible(visible, sizeof visible, message);
     field_add(&fields, "code", code);
     field_add(&fields, "message", visible);

@@ -126,7 +126,7 @@ static unsigned hex(const char *at)
     return value;
 }
 
-/* One character of a string; what is not ASCII in an escape becomes a question mark, as it is for people only. */
+/* Decodes a character of a string. An escape outside of ASCII becomes a question mark: only people read it. */
 static const char *unescape(const char *at, char *out)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";

@@ -9,9 +9,9 @@ void oom_watch(const char *file, void (*killed)(void));
 void oom_look(void);
 /* Whether there was any. */
 int oom_killed(void);
-/* What has been killed so far was another's. */
+/* Counts all kills so far as those of another workload. */
 void oom_forget(void);
-/* What the file counts; -1 when it cannot be read. */
+/* The number of OOM kills that the kernel counts in `file`; -1 when the file cannot be read. */
 long long oom_kills(const char *file);
 
 #endif

@@ -14,7 +14,7 @@
 /* As many as the kernel follows. */
 #define MAX_LINKS 40
 
-/* A way through the root that goes link by link. What is behind `done` is free of links when it is looked at; should
+/* A way through the root that goes link by link. The part up to `done` is free of links when it is looked at; should
  * somebody put one there, resolve() still leads nowhere else than inside. */
 struct way {
     int root, links;
@@ -61,7 +61,8 @@ static int follow(struct way *way, const char *target, ssize_t length)
 
 static int is_last(const struct way *way) { return !way->rest[strspn(way->rest, "/")]; }
 
-/* One step. With `make`, what is not there is made: 'd' folders only, 'f' a file at the end. 0, or -1 with errno. */
+/* Takes the step to `part`. `make` says how a missing part is made: 'd' as a folder, 'f' as a file if it is the last.
+ * Returns 0, or -1 with errno. */
 static int step(struct way *way, const char *part, char make)
 {
     char target[PATH_MAX];

@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* What linux/mount.h says, which older headers do not have; the number is the same on all architectures. */
+/* Definitions of linux/mount.h, which older headers lack. The number is the same on all architectures. */
 #define SYS_MOUNT_SETATTR 442
 #define READ_ONLY 1
 #ifndef AT_RECURSIVE

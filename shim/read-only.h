@@ -7,7 +7,7 @@
  * same or not at all, "ro-top" its top alone. 0, or -1 with errno. */
 int bind_restrict(const char *target, const char *access);
 
-/* What errno means for the user. */
+/* The user's text for an errno of `bind_restrict`. */
 const char *bind_problem(int error);
 
 #endif

@@ -88,7 +88,7 @@ const char *path_base(const char *path)
     size_t end = strlen(path), begin;
     while (end && path[end - 1] == '/') end--;
     for (begin = end; begin && path[begin - 1] != '/';) begin--;
-    /* One byte more than a name can have, for the kernel to refuse. */
+    /* A name that is too long keeps a byte above the limit, so that the kernel refuses it. */
     if (end - begin > NAME_MAX + 1) end = begin + NAME_MAX + 1;
     memcpy(base, path + begin, end - begin);
     base[end - begin] = 0;

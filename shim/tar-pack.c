@@ -259,7 +259,7 @@ static int pack_folder(struct packer *packer, int folder, const char *as, const 
     char *slashed = below(as, "");
     int result = put_header(packer, slashed, "", '5', info, 0, fd);
     free(slashed);
-    /* Of a whole root, the devices that the runtime made are not the workload's files either. */
+    /* Devices that the runtime made in /dev are not the workload's files: even a whole root is packed without them. */
     int is_elsewhere = info->st_dev != packer->device;
     int skip = is_kernels(fd) || (is_elsewhere && (packer->one_filesystem || !strcmp(as, "/dev")));
     if (result || skip) return close(fd), result;

@@ -31,7 +31,7 @@ static int is_hidden(unsigned point)
            (point >= 0x2028 && point <= 0x202e) || (point >= 0x2060 && point <= 0x206f);
 }
 
-/* What stands for the character at `s`; returns how many bytes that is of. */
+/* Writes the visible form of the character at `s` to `out`. Returns the number of bytes of `s` that it stands for. */
 static size_t shown(const unsigned char *s, size_t available, char out[8])
 {
     size_t length = utf8_length(s, available);

@@ -10,7 +10,7 @@
 #include "vm.h"
 
 #define MOST_CHANNELS 1024
-/* What may have to wait for a disk or for memory to be given back takes longer. */
+/* Factor of the time limit for operations that wait for a disk or for memory to be given back. */
 #define SLOWER 2
 
 struct channel {
@@ -123,7 +123,7 @@ static void look(void *context)
     watch_channels();
 }
 
-/* One timer looks after all: it is due when the first of them may be. */
+/* Sets the timer that all channels share to the earliest of their limits. */
 static void watch_channels(void)
 {
     long long first = -1, now = loop_now_ms();
@@ -260,7 +260,7 @@ int channel_frame(const struct frame *frame)
     struct fields fields;
     struct refusal refusal;
     struct channel *channel = find(frame->channel);
-    /* Nobody waits for it any more; the guest may not know that yet. */
+    /* The channel is closed here; the guest may not know that yet. */
     if (!channel) return 0;
     channel->heard = loop_now_ms();
     if (frame->type == FRAME_STDOUT || frame->type == FRAME_STDERR) return pass_output(channel, frame);

@@ -81,7 +81,7 @@ static void end(void)
 {
     char path[4200];
     disk_path(path);
-    /* Who is told may take the folder away at once. */
+    /* The client may remove the folder once it is answered: the files in it are closed before. */
     if (capture.disk >= 0) close(capture.disk);
     if (capture.state_out >= 0) close(capture.state_out);
     if (capture.writable >= 0) close(capture.writable);

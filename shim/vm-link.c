@@ -11,7 +11,7 @@
 
 #define READ_SIZE 65536
 
-/* What waits for a guest that does not take it: beyond this, nothing is added that can be left out. */
+/* Bytes that may wait for a guest which does not read. Beyond this, frames that can be left out are left out. */
 #define MOST_BACKLOG (1u << 20)
 
 static struct watch port = {.fd = -1};

@@ -1,4 +1,4 @@
-/* Channel 1: the main process, or the file system that is held. What the guest says of it counts only where it can be so. */
+/* Channel 1: the main process, or the file system that is held. The guest's reports count only where they can be true. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <string.h>

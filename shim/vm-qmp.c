@@ -161,7 +161,7 @@ static void happened(const struct json *event, const struct json *data)
     else if (json_is(event, "BLOCK_JOB_COMPLETED")) checkpoint_disk_copied(text_of(data, "error", reason, NULL));
 }
 
-/* One line of the monitor. 0, or -1 when it is none that QEMU may say. */
+/* Handles a line of the monitor. Returns 0, or -1 when QEMU may not send such a line. */
 static int take_line(const char *text, size_t length)
 {
     struct json line, part, data;
@@ -188,7 +188,7 @@ static void ready(struct watch *watch, uint32_t events)
     while (state == 0 && incoming.length && (end = memchr(buffer_head(&incoming), '\n', incoming.length))) {
         size_t size = (size_t)(end - buffer_head(&incoming)) + 1;
         state = take_line(buffer_head(&incoming), size);
-        /* What it says may have ended the machine. */
+        /* The line may have ended the machine. */
         if (watch->fd < 0) return;
         buffer_consume(&incoming, size);
     }

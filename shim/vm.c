@@ -81,7 +81,7 @@ static void give_up_for(int code, int oom, const char *reason, const char *messa
     over = 1;
     loop_cancel(boot_timer);
     loop_cancel(kill_timer);
-    /* What is told to have ended has ended. */
+    /* QEMU has ended before its end is reported. */
     machine_hold_taps();
     if (machine_kill() < 0) message = "QEMU was killed, but the kernel does not let go of it; see dmesg";
     if (main_state() == MAIN_RUNNING || main_state() == MAIN_PAUSED) {
@@ -138,7 +138,7 @@ static void set_deadline(int milliseconds)
 
 static void abort_start(void)
 {
-    /* Nothing takes its place. */
+    /* No cold boot replaces a machine whose start was killed. */
     restoring = replacing = 0;
     give_up(128 + 9, "start-failed", "the VM was killed while it was being started");
 }
@@ -218,7 +218,7 @@ void vm_refused(const struct refusal *refusal)
     main_failed(refusal->code, refusal->status, refusal->message);
 }
 
-/* What is refused of a guest that runs concerns whoever asked for it, and nobody may be left who did. */
+/* Handles a FAIL of the guest on channel 0. Once the workload runs, it concerns a single request and ends nothing. */
 static void link_refused(const struct fields *fields)
 {
     struct refusal refusal;

@@ -89,7 +89,7 @@ int channel_frame(const struct frame *frame);
 void channels_killed(void);
 
 /* vm-main.c: channel 1. */
-/* What a FAIL frame of the guest says, cut down to what one may say. */
+/* Content of a FAIL frame of the guest, reduced to the codes and texts that a guest may send. */
 struct refusal {
     char code[24], message[1024];
     int status;

@@ -15,8 +15,9 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-// Nothing here is read that strangers wrote but names, each of which is opened by itself in a folder that is open, and
-// never followed. The kernel stacks no more layers.
+// Names are the only input of strangers here. Each is opened by itself in an open folder, and no link is followed.
+
+// The kernel stacks no more layers.
 #define MAX_LAYERS 500
 #define MAX_XATTR_BYTES 65536
 

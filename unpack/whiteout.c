@@ -80,7 +80,7 @@ static void note(struct unpacker *u, const char *folder, enum folder_kind kind)
 	folder_set(&u->folders.kinds, path, (char)kind, &u->folders.bytes);
 }
 
-// One folder above an entry. False when it is deleted, and nothing but a whiteout is to be in it.
+// Makes a folder above an entry. Returns false when the layer deletes that folder and the entry is a whiteout.
 static bool make_parent(struct unpacker *u, const char *path, bool is_content)
 {
 	struct stat st;
