@@ -171,7 +171,7 @@ function daemonCommand(config: ConnectConfig): DaemonCommand {
   return { file: node, args: [daemon], env: { ...Object.fromEntries(passed), ...host } };
 }
 
-/** What makes the daemon's workloads is no business of whoever happened to start it. */
+/** The environment of a daemon started on demand: of its caller's variables it gets those of Berth only. */
 function daemonEnvironment(env: Readonly<Record<string, string>>): Record<string, string> {
   const own = Object.entries(env).filter(([name]) => name.startsWith('BERTH_'));
   return { PATH: DAEMON_PATH, LANG: 'C.UTF-8', ...Object.fromEntries(own) };

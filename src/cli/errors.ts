@@ -30,7 +30,7 @@ export class PipeClosed extends CliError {
   }
 }
 
-/** What to print for anything that was thrown. Messages may quote what a workload or an archive says. */
+/** The text to print for anything thrown. Control characters are shown: messages may quote a workload or an archive. */
 export function errorText(error: unknown): string {
   return visibleLines(textOf(error));
 }

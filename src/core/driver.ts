@@ -41,7 +41,7 @@ export interface Driver {
   supervisor(dir: string): Promise<number | undefined>;
   /**
    * Ends the supervisor and every process of the instance of this spec without asking them, as the last resort where they
-   * do not answer; `status` is what is told of a run that had no end yet. Who waits for that end hears of it.
+   * do not answer; `status` becomes the end of a run that had none yet; those who wait for the end get it.
    */
   end(spec: InstanceSpec, status?: ExitStatus): Promise<void>;
   /** Ends what it keeps for later starts and resolves when that is gone; instances live on. Nothing is called afterwards. */

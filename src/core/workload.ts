@@ -47,7 +47,7 @@ export interface WorkloadSpec {
   readonly hostname?: string;
   readonly domainname: string;
   readonly tty: boolean;
-  /** Of the terminal, as it is made. */
+  /** The size with which the terminal is made. */
   readonly consoleSize?: TerminalSize;
   readonly openStdin: boolean;
   readonly stdinOnce: boolean;

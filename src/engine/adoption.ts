@@ -22,18 +22,18 @@ const MAX_STARTING = 4;
 const HEAD_START_MS = 1_000;
 /** Requests wait this long for a workload that is being taken over. */
 const REQUEST_PATIENCE_MS = 10_000;
-/** What is half done is not asked for longer than that. */
+/** Limit for asking the supervisor of a half-made or half-removed workload, before it is killed. */
 const HALF_DONE_LIMIT_MS = 5_000;
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 60_000;
 
-/** What was being made or removed when the last daemon died. */
+/** A workload that was being made or removed when the last daemon died; `volumes`: its anonymous volumes go too. */
 interface HalfDone {
   readonly record: WorkloadRecord;
   readonly volumes: boolean;
 }
 
-/** What there is, with a word on whether a supervisor lives that may run it. */
+/** A recorded workload; `lives` says whether a supervisor lives that may run it. */
 export interface Found {
   readonly workload: Workload;
   readonly lives: boolean;
@@ -92,7 +92,7 @@ async function read(ctx: EngineContext, id: string, workloads: Found[], halves: 
   }
 }
 
-/** Of whatever isolation. */
+/** The process id of the supervisor that lives in `dir`, of any isolation. */
 async function supervisorIn(ctx: EngineContext, dir: string): Promise<number | undefined> {
   for (const driver of ctx.drivers.values()) {
     const pid = await driver.supervisor(dir);
@@ -101,7 +101,7 @@ async function supervisorIn(ctx: EngineContext, dir: string): Promise<number | u
   return undefined;
 }
 
-/** Nothing says what ran there, and what still does is not to go on where nobody can find it. */
+/** Discards a folder without a record. It is kept and logged while a supervisor lives in it. */
 async function discardEmpty(ctx: EngineContext, dir: string): Promise<void> {
   const pid = await supervisorIn(ctx, dir);
   if (pid === undefined) await ctx.trash.discard(dir);
@@ -141,7 +141,7 @@ async function takeOver(ctx: EngineContext, { workload, lives }: Found, starts: 
   for (let waitMs = FIRST_RETRY_MS; ; waitMs = Math.min(2 * waitMs, LAST_RETRY_MS)) {
     try {
       const instance = await driverOf(ctx, workload.record).adopt(workload.record.instance, ctx.closing);
-      // Whoever had no patience may have ended it and taken over what was left.
+      // A forced end may have taken the workload over meanwhile.
       if (workload.instance === undefined) await taken(ctx, workload, instance, lives);
       break;
     } catch (error) {
@@ -178,7 +178,7 @@ async function taken(
     await settlesWithin(Promise.allSettled([plugged]), REQUEST_PATIENCE_MS);
     return;
   }
-  // It ended while its networks were restored for it.
+  // The workload ended while its networks were restored for it.
   if (lives) leaveNetworks(ctx, workload);
   if (workload.state === 'exited' && workload.record.spec.autoRemove && !workload.removing)
     ctx.background(`removal of container ${workload.name}`, () =>

@@ -9,7 +9,7 @@ import type { Workload } from './workload.ts';
 
 /** After SIGKILL this long is allowed before the supervisor and all it runs are killed; a VM's own gives up two seconds earlier. */
 export const KILL_LIMIT_MS = 12_000;
-/** What was killed by force has this long to be gone and cleaned up behind. */
+/** Limit for a workload killed by force to end and to be cleaned up. */
 const FORCE_LIMIT_MS = 20_000;
 /** A supervisor that lives takes a signal at once. */
 const DELIVERY_LIMIT_MS = 2_000;
@@ -71,7 +71,7 @@ export async function endNow(
 }
 
 /**
- * Kills the supervisor of a workload and all that runs in it. What was running is told as ended by SIGKILL; what was in
+ * Kills the supervisor of a workload and all that runs in it. A running one is told as ended by SIGKILL; one in
  * an unknown state has ended afterwards.
  */
 export async function endByForce(ctx: EngineContext, workload: Workload): Promise<void> {
@@ -87,7 +87,7 @@ export async function endByForce(ctx: EngineContext, workload: Workload): Promis
   workload.cut = true;
   await driver.end(spec, workload.running || isUnknown ? status : undefined);
   if (!isUnknown) return await ctx.networking.sweep(endpoints);
-  // Whoever was waiting for its supervisor hears of the end.
+  // A take-over that is under way finds the end.
   await settlesWithin(workload.adopted, FORCE_LIMIT_MS);
   if (stateOf(workload) !== 'unknown') return;
   workload.instance = await within(

@@ -101,7 +101,7 @@ export class HealthMonitor {
       const running = exec.run(healthProcess(this.#workload, this.#spec));
       const process = await Promise.race([running, late.promise]);
       if (process === 'late') {
-        // It may yet begin.
+        // The probe's process may still start: it is abandoned then.
         running.then(abandon, () => {});
         return this.#exceeded();
       }

@@ -64,7 +64,7 @@ export async function stopWorkload(
   return true;
 }
 
-/** Of one that could not be taken over: whatever runs of it ends. */
+/** Ends a workload in an unknown state: by force, unless it is taken over within `graceMs`. */
 async function stopUnknown(ctx: EngineContext, workload: Workload, graceMs: number): Promise<void> {
   if (await isLost(workload, graceMs)) await endByForce(ctx, workload);
   else if (workload.running) await endNow(ctx, workload, workload.exits.next());
@@ -93,7 +93,7 @@ export async function killWorkload(
     throw conflict(`Cannot kill container: ${workload.name}: Container ${workload.id} is not running`);
   if (!ends && workload.state === 'paused')
     throw conflict(`Container ${workload.id} is paused. Unpause the container before stopping or killing`);
-  // It has ended when this is answered, as everywhere else: it may be removed or started at once.
+  // SIGKILL is answered when the workload has ended: the client may remove or start it at once.
   if (signal === SIGKILL) await endNow(ctx, workload, workload.exits.next());
   else await deliver(ctx, workload, signal);
 }

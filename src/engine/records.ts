@@ -115,7 +115,7 @@ export type Found =
   /** A record that cannot be read, kept under another name with all that is beside it. */
   | { readonly kind: 'damaged'; readonly reason: string };
 
-/** What the folder of a workload tells; `lost` says why its copy stands in for the record, which is written anew. */
+/** Reads the record in a workload's folder. A lost one is written anew from its copy; `lost` says why. */
 export async function readRecord(dir: string, id: string): Promise<Found> {
   const found = await readStages(dir, id);
   if (found.kind !== 'empty' && found.kind !== 'damaged') return found;
@@ -126,7 +126,7 @@ export async function readRecord(dir: string, id: string): Promise<Found> {
     await saveRecord(record.record);
     return { ...record, lost: found.kind === 'damaged' ? found.reason : 'it is gone' };
   } catch {
-    // That is damaged as well.
+    // The copy cannot be used either.
     return found;
   }
 }

@@ -31,7 +31,7 @@ export class Registry {
     this.#names.set(name, id);
   }
 
-  /** It stays taken when it is another's by now. */
+  /** Frees the name, unless another workload has it by now. */
   releaseName(name: string, id: string): void {
     if (this.#names.get(name) === id) this.#names.delete(name);
   }

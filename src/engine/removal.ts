@@ -15,7 +15,7 @@ export interface RemoveOptions {
 
 /** A removal has this long to wait for what somebody else does to the workload. */
 const PATIENCE_MS = 5_000;
-/** What is being removed already has this long to be gone. */
+/** Limit for a removal that another request began. */
 const REMOVAL_LIMIT_MS = 60_000;
 
 /**
@@ -57,7 +57,7 @@ export async function underRemoval(workload: Workload, work: () => Promise<void>
   } catch (error) {
     workload.removing = false;
     workload.removal = undefined;
-    // What changed meanwhile was not written.
+    // Changes of the record during the removal were not written: it is written now.
     void workload.replace(workload.record).catch(() => {});
     throw error;
   }

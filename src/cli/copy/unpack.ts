@@ -15,7 +15,7 @@ export interface UnpackOptions extends Landing {
 }
 
 export interface Unpacked {
-  /** Of content written. */
+  /** Bytes of file content that were written. */
   readonly bytes: number;
   /** Everything that could not be made, each in words. */
   readonly missing: readonly string[];

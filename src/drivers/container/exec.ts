@@ -68,7 +68,7 @@ export class ContainerExec implements Exec {
     }
   }
 
-  /** What the runtime did not find running, or halted, may have been so a moment before. */
+  /** Fails with `invalid-state` when an exec failed because the container is paused or has just ended. */
   async #assertStillRuns(error: unknown): Promise<void> {
     this.#guard.assertRunning('exec');
     if (!isBerthError(error, 'internal') || error.exitStatus !== undefined) return;

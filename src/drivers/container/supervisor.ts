@@ -76,7 +76,7 @@ export class ContainerSupervisor {
   #client: ShimClient | undefined;
   /** Whether the main process of `#client` has not ended: after that it only cleans up. */
   #running = false;
-  /** One shim at a time: whoever gets or makes one does so alone. */
+  /** The lock under which a shim is looked for, made or ended: there is at most one. */
   readonly #turn = new Mutex();
   #idle: Idle | undefined;
   #removed = false;
@@ -284,7 +284,7 @@ export class ContainerSupervisor {
     idle.users--;
     if (idle.users > 0 || this.#idle !== idle) return;
     this.#idle = undefined;
-    // One that cannot be ended is in the way of the next start, which says so.
+    // The next start reports a shim that could not be ended.
     this.#ending = idle.client.quit().catch(() => {});
   }
 

@@ -38,7 +38,7 @@ export function parseHardLimits(text: string): Map<string, number> {
   return limits;
 }
 
-/** Those that no privilege raises. */
+/** The highest values of the resource limits that no privilege raises. */
 function kernelLimits(): ReadonlyMap<string, number> {
   return new Map([['RLIMIT_NOFILE', Number(readFileSync('/proc/sys/fs/nr_open', 'utf8'))]]);
 }

@@ -44,7 +44,7 @@ export class VmOrigin implements Origin {
   readonly shape: MachineShape;
   readonly disk: string;
   readonly pauseMs?: number;
-  /** Of a saved one: the seal of the image's disk. */
+  /** The seal of the image's disk; a saved checkpoint has it. */
   readonly imageSeal?: string;
   readonly #release: () => Promise<void>;
 
@@ -105,7 +105,7 @@ async function request(source: CaptureSource, fields: { readonly dir: string; re
   }
 }
 
-/** Of the disk that the machine in this folder was started with. */
+/** The seal of the image's disk with which the machine in this folder was started; empty when there is none. */
 async function imageSeal(dir: string): Promise<string> {
   const path = field(decodeFields(await readFile(join(dir, 'vm.machine'))), 'image') ?? '';
   return (await readSeal(path)) ?? '';

@@ -93,7 +93,7 @@ function unsupported(spec: InstanceSpec): string | undefined {
 
 type Bind = Extract<MountSpec, { type: 'bind' }>;
 
-/** What its machine shares with the host. */
+/** The bind mounts, whose sources the machine shares with the host. */
 export function binds(spec: InstanceSpec): Bind[] {
   return spec.mounts.filter((mount) => mount.type === 'bind');
 }

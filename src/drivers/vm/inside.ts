@@ -69,7 +69,7 @@ export class GuestFigures {
         (paused ? this.#last : undefined) ?? (await client.ask('stats', {}, { limitMs: STATS_LIMIT_MS }));
       return merge(guest, await host, memoryBytes(spec));
     } catch (error) {
-      // It was paused under another daemon, or hangs; the host still knows what it holds.
+      // The guest was paused under another daemon, or hangs; the host still has figures of its own.
       if (isBerthError(error, 'conflict') || isBerthError(error, 'timeout')) return host;
       throw error;
     }

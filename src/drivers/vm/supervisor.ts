@@ -130,7 +130,7 @@ export class VmSupervisor {
     return text ? new BerthError('internal', `${error.message}: ${text}`, { cause: error }) : error;
   }
 
-  /** One that listens already, for the next start and those who attach before it. */
+  /** Launches a shim that listens before the next start, for clients that attach early. */
   async #launchEarly(): Promise<ShimClient> {
     const client = await this.#launchIdle();
     await client.prepare('state');
@@ -165,7 +165,7 @@ export class VmSupervisor {
     return startShim(this.#host.shimPath, spec);
   }
 
-  /** That of a run which ended under an earlier daemon may still be writing its disk out. */
+  /** Ends the shim of a run that an earlier daemon began; it has a while to write its disk out. */
   async #lastOneGone(): Promise<void> {
     const { dir } = this.#spec();
     if (!(await shimEndedWithin(dir, SHUTDOWN_LIMIT_MS))) await killShim(dir);
@@ -188,7 +188,7 @@ export class VmSupervisor {
     });
   }
 
-  /** Who attached and went away before the start leaves nothing that waits for it. */
+  /** Ends the early shim when its last client goes away before the start. */
   async #releaseEarly(client: ShimClient): Promise<void> {
     if (this.#early !== client || --this.#earlyUsers > 0) return;
     this.#early = undefined;

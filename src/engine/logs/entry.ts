@@ -6,8 +6,8 @@ import type { LogEntry } from '../api.ts';
 const BEGINNING = '{"log":';
 
 /**
- * Undefined for a line that is no entry: torn by a crash or written by something else. What a crash left in front of an
- * entry, half of another one or NULs, is passed over.
+ * Undefined for a line that is no entry: torn by a crash or written by something else. The rest that a crash left in
+ * front of an entry, half of another one or NULs, is passed over.
  */
 export function parseEntry(line: string): LogEntry | undefined {
   const found = parseWhole(line);

@@ -106,7 +106,7 @@ export function mergeHealth(
 /** As far as a timer of ours reaches. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** The image configuration counts in nanoseconds. What makes no sense, e.g. a check every nanosecond, counts as not said. */
+/** The image configuration counts in nanoseconds. A value without sense, e.g. a check every nanosecond, counts as not said. */
 function parseImageHealth(raw: Readonly<Record<string, unknown>>): HealthSpec {
   const number = (key: string) => (typeof raw[key] === 'number' ? raw[key] : 0);
   const milliseconds = (key: string) => {

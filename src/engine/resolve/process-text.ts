@@ -1,4 +1,5 @@
-// What the kernel takes for a program to run: told before anything is started, as it itself says little. Pure.
+// Checks a program's arguments and environment against the kernel's limits before anything is started: the kernel's own
+// errors say little. Pure.
 
 import { BerthError } from '../../core/index.ts';
 
