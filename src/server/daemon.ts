@@ -84,10 +84,14 @@ function endSignal(): Promise<string> {
   });
 }
 
+/**
+ * `berth serve`, which systemd started, stays the unit's main process: for the end of one that it did not start itself
+ * systemd does not wait, and kills it beside SIGTERM.
+ */
 async function notifyReady(socket: string | undefined): Promise<void> {
   if (socket === undefined) return;
   try {
-    await run('systemd-notify', ['--ready', `--pid=${process.pid}`], {
+    await run('systemd-notify', ['--ready'], {
       env: { NOTIFY_SOCKET: socket, PATH: '/usr/bin:/bin' },
     });
   } catch (error) {

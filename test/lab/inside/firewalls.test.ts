@@ -30,6 +30,12 @@ describe('beside a firewall', () => {
   });
   after(removeAll);
 
+  /** The next daemon restores the networks beside its first answers; a workload's start waits for it. */
+  const restartDaemon = () => {
+    call('systemctl', 'restart', 'berth');
+    berth('run', '--rm', 'busybox', 'true');
+  };
+
   /** Workloads are reached, reach each other by name and go out; the firewall's own rules hold for all else. */
   const assertBoth = () => {
     assert.equal(asked('http://198.51.100.1:8080/'), 'page\n');
@@ -44,7 +50,7 @@ describe('beside a firewall', () => {
   test('firewalld, and after it has read its rules anew', async () => {
     assert.equal(asked('http://198.51.100.1:8000/'), 'host\n');
     call('systemctl', 'start', 'firewalld');
-    call('systemctl', 'restart', 'berth');
+    restartDaemon();
     assert.match(call('firewall-cmd', '--zone=trusted', '--list-interfaces'), /\bberth/);
     assertBoth();
     call('firewall-cmd', '--reload');
@@ -56,7 +62,7 @@ describe('beside a firewall', () => {
 
   test('ufw', () => {
     call('ufw', '--force', 'enable');
-    call('systemctl', 'restart', 'berth');
+    restartDaemon();
     assertBoth();
     call('ufw', '--force', 'disable');
   });

@@ -66,6 +66,10 @@ describe('the service', () => {
     const main = property('berth', 'MainPID');
     call('systemctl', 'restart', 'berth');
     assert.notEqual(property('berth', 'MainPID'), main);
+    // The daemon ended by itself.
+    const journal = call('journalctl', '--quiet', '--boot', '--output=cat', '--unit=berth');
+    assert.match(journal, /SIGTERM: stops listening/);
+    assert.doesNotMatch(journal, /Killing process/);
     assert.equal(pidOf('lasting'), pid);
     assert.equal(berth('exec', 'lasting', 'echo', 'hello'), 'hello');
     berth('run', '--rm', 'busybox', 'true');
