@@ -20,7 +20,7 @@ export interface TarEntry {
   /** Seconds since the epoch. */
   readonly mtime: number;
   readonly linkName: string;
-  /** Of a device. */
+  /** The numbers of a device. */
   readonly major: number;
   readonly minor: number;
 }

@@ -40,7 +40,7 @@ export function failure(payload: Buffer): BerthError {
 /** A path longer than this does not fit into a socket address. */
 const MAX_SOCKET_PATH = 107;
 
-/** Whoever does not answer a request within this time is stuck, where the request says nothing else. */
+/** Limit for the answer to a request that sets none of its own. */
 const ANSWER_LIMIT_MS = 30_000;
 
 /**

@@ -14,7 +14,7 @@ import { within } from '../host/patience.ts';
 import { type Fields, type FieldValues, failure, field, type ShimConnection } from './connection.ts';
 
 const WRITE_PART = 256 << 10;
-/** What was sent last may wait for a slow disk. */
+/** Limit for the answer to an archive once all of it is sent: its last part may wait for a slow disk. */
 const WRITE_LIMIT_MS = 120_000;
 
 /** How to reach a shim that has the file system mounted; `release` when done, whatever happened. */
@@ -73,7 +73,7 @@ export class ShimFiles implements Files {
 
   async write(path: string, tar: Readable, options: WriteOptions): Promise<void> {
     const owner = options.copyUidGid ? await this.#access.owner() : undefined;
-    // Of an archive that is under way nothing can be sent again: whether the shim serves files is asked before.
+    // An archive under way cannot be sent again: the shim is asked before whether it serves files.
     const asked = await this.#begin('stat', { path: '/' });
     // Each operation has a connection of its own: a container's shim gives it to a process that ends with the operation.
     const { connection, release } = await this.#access.open().finally(() => asked.end());

@@ -107,7 +107,7 @@ export class ShimProcessIo implements ProcessIo {
   }
 
   close(): void {
-    // What waits for a reader is let go with it.
+    // Output that waits for a reader is dropped.
     this.output.destroy();
     this.#connection.close();
   }

@@ -250,7 +250,7 @@ export class ShimClient {
 
   /**
    * Ends a shim that has no process, over the control connection; resolves to true when it has gone, to false when it has a
-   * process by now: then it lives on. One that does not go is killed.
+   * process by now: then it lives on. A shim that does not go is killed.
    */
   async quit(): Promise<boolean> {
     this.ref();

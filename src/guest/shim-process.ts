@@ -56,7 +56,7 @@ export async function killShim(dir: string): Promise<void> {
     try {
       process.kill(pid, 'SIGKILL');
     } catch {
-      // It has just gone.
+      // The process has just gone.
     }
     await delay(LOOK_MS);
   }

@@ -1,7 +1,7 @@
-// Where the workloads of a daemon live among the control groups of the host. Those of systemd are its own to change: where
-// it manages version 2, it is asked for a unit whose groups it leaves to us. That is not the daemon's own unit, whose main
-// process could not be started again in a group that has others below it; so workloads go on while the daemon is replaced,
-// and end when their unit is stopped or the host is shut down.
+// The place of a daemon's workloads among the control groups of the host. systemd alone changes its own groups: where it
+// manages version 2, Berth asks it for a unit whose groups it leaves to Berth. The daemon's own unit will not do: its main
+// process could not be started again in a group that has others below it. So workloads go on while the daemon is
+// replaced, and end when their unit is stopped or the host is shut down.
 
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -97,7 +97,7 @@ async function startUnit(unit: string, root: string, stop: () => Promise<unknown
   const properties = [
     'Delegate=yes',
     'TasksMax=infinity',
-    // What waits is small and must stay; a workload that dies for want of memory is no reason to end all others.
+    // The unit's main process is small and must stay; the end of a workload for want of memory must not end all others.
     'OOMScoreAdjust=-1000',
     'OOMPolicy=continue',
     // As long as a workload that is stopped has by default; many a process 1 hears no SIGTERM.

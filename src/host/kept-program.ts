@@ -34,7 +34,7 @@ export class KeptProgram {
     this.#child = child;
     child.exit.then(
       ({ signal }) => {
-        // One that ends by itself cannot do what it is for on this host.
+        // A program that ends by itself does not work on this host: another start would not help.
         if (this.#child === child && signal !== null) this.#again();
       },
       () => {},

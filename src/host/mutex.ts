@@ -1,4 +1,4 @@
-// One piece of work at a time, in order of asking. It serves the whole tree.
+// A mutex for asynchronous work: one piece at a time, in order of asking. All of Berth uses it.
 
 export class Mutex {
   #tail: Promise<unknown> = Promise.resolve();

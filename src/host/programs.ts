@@ -43,7 +43,7 @@ export function missingInScript(exitCode: number | null, text: string): string |
   return /([\w./-]+): (?:command )?not found\s*$/m.exec(text)?.[1];
 }
 
-/** What to do about an error: where a program is missing its message says it, and nothing else would help. */
+/** The remedy for an error: the package to install where a program is missing, or else `otherwise`. */
 export function remedyFor(error: unknown, otherwise: string): string {
   const named = isBerthError(error, 'not-found') && /install the package (\S+)/.exec(error.message)?.[1];
   return named ? `run set-up again, or install the package ${named}` : otherwise;

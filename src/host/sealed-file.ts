@@ -14,7 +14,7 @@ const WHOLE_BYTES = 4 << 20;
 const PIECE_BYTES = 64 << 10;
 const PIECES = 32;
 
-/** What was whole when it was last looked at, by path: nobody writes to these files. */
+/** Identities of the files that were whole at the last look, by path. Nobody writes to these files. */
 const known = new Map<string, string>();
 
 function sealPath(path: string): string {

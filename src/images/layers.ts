@@ -83,7 +83,7 @@ export class LayerStore {
     return this.#get(diffId).foldersBytes !== undefined;
   }
 
-  /** What berth-unpack told of the layer's folders. */
+  /** The list of the layer's folders, as berth-unpack printed it. */
   async folders(diffId: string): Promise<Buffer> {
     const { name, foldersBytes = 0 } = this.#get(diffId);
     return foldersBytes === 0 ? Buffer.of() : readFile(this.#foldersPath(name));

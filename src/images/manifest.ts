@@ -54,7 +54,7 @@ type Fields = Readonly<Record<string, unknown>>;
 /** More than this a kernel does not lay over one another; the last few are for what lies above and below the layers. */
 const MAX_LAYERS = 256;
 const MAX_MANIFESTS = 1000;
-/** Of every list and map in a configuration. */
+/** Most entries of a list or map in a configuration. */
 const MAX_ITEMS = 4096;
 /** The kernel takes no longer argument or variable. */
 const MAX_TEXT_BYTES = 128 << 10;

@@ -150,7 +150,7 @@ async function ip(commands: readonly string[]): Promise<void> {
   await run('ip', ['-batch', '-'], { input: `${commands.join('\n')}\n` });
 }
 
-/** Of the bridge's own, by their paths. */
+/** The kernel's settings for the bridge itself: paths and values. */
 function settingsOf(network: Network): readonly (readonly [string, string])[] {
   const four = `${INTERFACES}/${network.bridge}`;
   return [

@@ -59,7 +59,7 @@ export function toFirewall(member: Member, store: NetworkStore): FirewallWorkloa
   };
 }
 
-/** What is known of ports, by the names that their interfaces have inside. */
+/** Turns a map by port into one by the name of the port's interface inside the workload. */
 export function byInterface<T>(
   endpoints: readonly Endpoint[],
   ofPorts: ReadonlyMap<string, T>,

@@ -1,5 +1,5 @@
-// The kernel's memory of flows. It sends each packet of a flow where the first one went, for as long as packets come, whoever has
-// the port or the address by now.
+// The kernel's memory of flows. The kernel sends each packet of a flow where the first one went, as long as packets
+// come, even when the port or the address is another workload's by now.
 
 import { errorMessage, type PublishedPort } from '../core/index.ts';
 import { run } from '../host/index.ts';
@@ -10,7 +10,7 @@ const TIMEOUT_MS = 10_000;
 export class FlowMemory {
   readonly #program: string | undefined;
   readonly #log: (line: string) => void;
-  /** What is to be forgotten next, by all who wait: the whole table is read each time. */
+  /** The flows that the next run forgets, of all callers: each run reads the whole table. */
   #next: Set<string> | undefined;
   #last: Promise<void> = Promise.resolve();
 

@@ -105,7 +105,7 @@ export class Networking {
   }
 
   async #restore(members: readonly Member[]): Promise<void> {
-    // What ended while no daemon looked must not be let in under an address that is another's by now.
+    // Rules for workloads that ended while no daemon ran must go: their addresses may be others' by now.
     if (members.length === 0) return await this.#firewall.uninstall();
     this.#restored = false;
     const ids = new Set(members.flatMap(({ endpoints }) => endpoints.map(({ networkId }) => networkId)));

@@ -126,7 +126,7 @@ export class NetworkStore {
     return [...BUILT_IN, ...made];
   }
 
-  /** What is undefined in `change` is no longer there. */
+  /** Changes a network durably. A field that is undefined in `change` is removed. */
   async change(
     id: string,
     change: { readonly [Key in 'policy' | 'bridge' | 'borrowed']?: Network[Key] | undefined },

@@ -25,7 +25,7 @@ export async function runDaemon(options: DaemonOptions, open: Open): Promise<num
   closeInherited(options.host === 'fd://' ? [SYSTEMD_FD] : []);
   // Children that may outlive us do not keep the process alive: until the server listens, this does.
   const alive = setInterval(() => {}, NEVER_MS);
-  // Whoever started the daemon has no say in who may write to what it makes, its socket above all.
+  // The umask of the daemon's caller must not decide who may write to the daemon's files and its socket.
   process.umask(0o022);
   // Where the log goes may be full or gone: that must end nobody's workloads' engine.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});

@@ -54,7 +54,7 @@ export async function listen(server: Server, host: Host): Promise<Listening> {
 async function listenUnix(server: Server, path: string): Promise<Listening> {
   await mkdir(dirname(path), { recursive: true });
   await removeStale(path);
-  // It is made with the daemon's umask, by which none but root may write to it, and so connect, until the group is set.
+  // The socket is made with the daemon's umask: only root may connect until the group is set.
   await started(server, () => server.listen(path));
   const group = await groupId(GROUP);
   if (group !== undefined) await chown(path, 0, group);

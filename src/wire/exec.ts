@@ -59,7 +59,7 @@ export function readConsoleSize(fields: Fields): ConsoleSize | undefined {
   return isLength(rows) && isLength(columns) ? { rows, columns } : undefined;
 }
 
-/** What struct winsize holds. */
+/** Whether a value is positive and fits into a field of struct winsize. */
 function isLength(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= 0xffff;
 }
