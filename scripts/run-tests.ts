@@ -36,7 +36,7 @@ const NODE_IN_OWN_PLACE = fileURLToPath(new URL('own-place.sh', import.meta.url)
 /** Compiled sources, kept by their content: every file of tests and every daemon else compiles them again. */
 process.env['NODE_COMPILE_CACHE'] ??= fileURLToPath(new URL('../build/code-cache', import.meta.url));
 const WHOLE_OUTPUT = new URL('test-output.ts', import.meta.url).href;
-/** Of a file; BERTH_TEST_MINUTES: another, for an emulated machine. */
+/** Limit for a test file. BERTH_TEST_MINUTES sets another, for an emulated machine. */
 const TEST_TIMEOUT_MS = Number(process.env['BERTH_TEST_MINUTES'] ?? 10) * 60_000;
 /** The whole run may take this long, also on a machine with other work. */
 const TOTAL_TIMEOUT_MS = 60 * 60_000;

@@ -28,7 +28,7 @@ after(async () => {
   assert.deepEqual(leaks, []);
 });
 
-/** What succeeds is printed. */
+/** Tries to write in all ways, and prints the ways that succeed. */
 const WRITES = `for at in /b /b/deep /b/deep/deeper; do
   read text <$at/file && echo "read $text"
   (echo new >$at/file) 2>/dev/null && echo "$at: wrote"

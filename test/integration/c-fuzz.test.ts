@@ -12,7 +12,7 @@ import { run } from '../../src/host/index.ts';
 const FUZZ = join(import.meta.dirname, '../../fuzz');
 const BUILT = join(FUZZ, '../build/fuzz');
 const SEED = 7;
-/** Those that make files take longer for each input. */
+/** Inputs for a target that makes files: it takes longer for each. */
 const RUNS: Readonly<Record<string, number>> = { unpack: 4000 };
 const MOST_RUNS = 20_000;
 

@@ -51,7 +51,7 @@ test('a daemon started on demand takes nothing of its caller: no variables, no o
     );
     assert.ok(!(await readdir(`/proc/${pid}/fd`)).includes('57'), `${pid} has the caller's file`);
   }
-  // What root in the container could change of its init is a copy of its own.
+  // The container's init is a copy: root inside cannot change the host's program.
   const [seen, own] = await Promise.all([
     stat(join(`/proc/${main}`, 'root', 'sbin/docker-init')),
     stat(`/proc/${shim}/exe`),

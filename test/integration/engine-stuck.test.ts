@@ -143,7 +143,7 @@ for (const isolation of ['container', 'vm'] as const)
     assert.equal(state, 'running');
     assert.ok(existsSync(`/proc/${pid}`));
     await client.call('workloads.kill', name);
-    // It has ended when the kill is answered.
+    // The workload has ended when the kill is answered.
     await client.call('workloads.remove', name, { force: false, volumes: true });
     assert.equal(existsSync(join(root, 'workloads', id)), false);
   });

@@ -40,7 +40,7 @@ const folder = (name: string, more: Partial<TarInput> = {}): TarInput => ({
 });
 const gone = (name: string) => file(name, { content: '' });
 
-/** What every root needs to print itself, so that nothing is made in it at the start. */
+/** Entries with which a root can print itself, and in which the start makes nothing. */
 const bones = (): TarInput[] => [
   folder('./', { mode: 0o711, mtime: 1_200_000_000, pax: { 'SCHILY.xattr.user.root': 'r' } }),
   ...['dev', 'proc', 'sys', 'etc'].map((name) => folder(name)),

@@ -87,7 +87,7 @@ test('a root with the modes of an older version is mended when the daemon starts
   await assertClosedFolders();
 });
 
-/** What the daemon mended below holds by itself. */
+/** Asserts that all below the open root is closed by modes of its own, and closes the root. */
 async function assertClosedFolders(): Promise<void> {
   const seen = await reachableByNobody(state(), TOKEN, state());
   const deep = seen.filter((line) => line.slice(line.indexOf(' ') + state().length + 2).includes('/'));

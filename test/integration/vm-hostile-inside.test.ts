@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Instance } from '../../src/core/index.ts';
 import { execToEnd, openVmLab, type VmLab } from '../fixtures/vm.ts';
 
-/** What an agent that answers takes at most, on a machine that is busy. */
+/** Limit for the answer of a working agent on a busy machine. */
 const SOON_MS = 20_000;
 
 async function soon<T>(what: string, work: Promise<T>): Promise<T> {

@@ -23,7 +23,7 @@ const QEMU_BROKEN = 'QEMU broke the protocol of its monitor and the machine was 
 let lab: VmLab;
 let program: string;
 
-/** What a supervisor has at its end: nothing but files, which tell how it ended. */
+/** Asserts that a supervisor has ended and left no process, no socket and no large error file. */
 async function assertEnded({ spec, client, shimPid }: HostileMachine): Promise<void> {
   await client.gone;
   assert.ok(!existsSync(join(spec.dir, 'shim.pid')));

@@ -1,4 +1,4 @@
-// What the lab makes once: kept outside of the clone by a digest of all that it is made of.
+// The lab's cache: products that are made once, outside of the clone, named by a digest of all that they are made of.
 
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';

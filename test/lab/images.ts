@@ -87,7 +87,7 @@ const MODULES = [
   'virtio_blk',
 ];
 
-/** Those that lead to a disk; one may be part of the kernel, or not exist in a version. */
+/** Copies the kernel's modules that lead to a disk. A module may be built in, or not exist in a version. */
 async function copyDiskModules(from: string, to: string): Promise<void> {
   for (const path of await readdir(from, { recursive: true })) {
     const [, name, packed] = /([^/]+)\.ko(\.xz)?$/.exec(path.replaceAll('-', '_')) ?? [];

@@ -16,7 +16,7 @@ import { only, RELEASES } from './suite.ts';
 /** Where this host keeps whom it trusts, which may be a proxy that the root does not know. */
 const TRUSTED = '/etc/ssl/certs/ca-certificates.crt';
 
-/** Of the root that daemons have there, in the name of their control group. */
+/** The digest of the daemons' root in the name of their control group. */
 const DIGEST = createHash('sha256').update('/var/lib/berth').digest('hex').slice(0, 8);
 
 /** Tests that execute most of the programs which Berth executes. */

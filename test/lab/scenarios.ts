@@ -1,4 +1,4 @@
-// What is tried in machines of the lab: files of tests, most of them those that run on every host. Each scenario is one test.
+// The scenarios of the lab's machines: files of tests, most of which run on every host. Each scenario is one test.
 
 export interface Scenario {
   readonly name: string;

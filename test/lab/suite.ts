@@ -50,7 +50,7 @@ export function labSuite({ release, kind, kvm, memory, scenarios }: LabSuite): v
   });
 }
 
-/** Those of a machine that can do all. */
+/** The scenarios of a machine that can do all. */
 export const WHOLE: readonly string[] = SCENARIOS.map(({ name }) => name);
 
 export { CONTAINER_IMAGE, RELEASES, WHOLE_IMAGE };

@@ -18,5 +18,5 @@ export function removeAll(): void {
   if (all.length > 0) berth('rm', '-fv', ...all);
 }
 
-/** Of a web server with one page, for busybox. */
+/** The command of a web server with a single page, for busybox. */
 export const SERVE = ['sh', '-c', 'mkdir -p /www && echo page > /www/index.html && exec httpd -f -h /www'];

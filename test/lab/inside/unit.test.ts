@@ -11,7 +11,7 @@ const pidOf = (name: string) => berth('inspect', '--format', '{{.State.Pid}}', n
 const groupOf = (pid: string) => readFileSync(`/proc/${pid}/cgroup`, 'utf8').trim().replace(/^0::/, '');
 
 describe('the service', () => {
-  /** Of the workload that runs through it all. */
+  /** The main process of the workload that runs through all tests, and the unit in which it is. */
   let pid = '';
   let unit = '';
 
