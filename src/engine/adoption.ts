@@ -4,7 +4,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { errorMessage, type Instance } from '../core/index.ts';
+import { errorMessage, type Instance, type Isolation } from '../core/index.ts';
 import { Semaphore, settlesWithin } from '../host/index.ts';
 import { settleLimits } from './changes.ts';
 import { endInstance } from './checkpoints/copies.ts';
@@ -14,6 +14,7 @@ import { readRecord, type WorkloadRecord } from './records.ts';
 import { removeVolumes, removeWorkload } from './removal.ts';
 import { shouldResume } from './restart-policy.ts';
 import { follow, launch } from './runs.ts';
+import { standIn } from './stand-in.ts';
 import { Workload } from './workload.ts';
 
 const MAX_READING = 32;
@@ -51,12 +52,23 @@ export async function adoptAll(ctx: EngineContext): Promise<void> {
   for (const { workload } of found) enlist(ctx, workload);
   for (const { record } of halves)
     for (const endpoint of record.endpoints) ctx.networking.addresses.claim(endpoint, record.id);
+  if (found.some(({ workload }) => workload.record.lost !== undefined))
+    await cutOff(ctx, [
+      ...found.map(({ workload }) => workload.record),
+      ...halves.map(({ record }) => record),
+    ]);
   restoreNetworks(ctx, found);
   for (const half of halves) ctx.cleanUp(`container ${half.record.name}`, () => undo(ctx, half));
   const starts = new Semaphore(MAX_STARTING);
   for (const entry of found)
     ctx.background(`container ${entry.workload.name}`, () => takeOver(ctx, entry, starts));
   await settlesWithin(Promise.all(found.map(({ workload }) => workload.adopted)), HEAD_START_MS);
+}
+
+/** What runs without a record has an address that nobody knows any more, and which will be another's. */
+async function cutOff(ctx: EngineContext, records: readonly WorkloadRecord[]): Promise<void> {
+  const known = records.flatMap(({ endpoints }) => endpoints);
+  await ctx.networking.cutOffOthers(known).catch((error: unknown) => ctx.log(errorMessage(error)));
 }
 
 /** The workload meant; one that is being taken over is waited for, as long as a client can be asked to. */
@@ -72,9 +84,12 @@ async function read(ctx: EngineContext, id: string, workloads: Found[], halves: 
     const found = await readRecord(dir, id);
     switch (found.kind) {
       case 'damaged':
+        if (await showRunning(ctx, id, workloads, found.reason)) return;
         return ctx.log(`container ${id}: its record cannot be read, it is left as it is: ${found.reason}`);
       case 'empty':
-        return await discardEmpty(ctx, dir);
+        // Nothing says what was here, and nothing runs of it.
+        if (!(await showRunning(ctx, id, workloads, 'it is gone'))) await ctx.trash.discard(dir);
+        return;
       case 'creating':
       case 'removing':
         halves.push({ record: found.record, volumes: found.kind === 'creating' });
@@ -84,7 +99,7 @@ async function read(ctx: EngineContext, id: string, workloads: Found[], halves: 
           ctx.log(`container ${found.record.name}: its record is lost, a copy is used: ${found.lost}`);
         workloads.push({
           workload: new Workload(found.record, undefined),
-          lives: (await supervisorIn(ctx, dir)) !== undefined,
+          lives: (await supervisedBy(ctx, dir)) !== undefined,
         });
     }
   } catch (error) {
@@ -92,21 +107,28 @@ async function read(ctx: EngineContext, id: string, workloads: Found[], halves: 
   }
 }
 
-/** The process id of the supervisor that lives in `dir`, of any isolation. */
-async function supervisorIn(ctx: EngineContext, dir: string): Promise<number | undefined> {
-  for (const driver of ctx.drivers.values()) {
-    const pid = await driver.supervisor(dir);
-    if (pid !== undefined) return pid;
-  }
+/** The isolation of the supervisor that lives in the folder. */
+async function supervisedBy(ctx: EngineContext, dir: string): Promise<Isolation | undefined> {
+  for (const driver of ctx.drivers.values())
+    if ((await driver.supervisor(dir)) !== undefined) return driver.name;
   return undefined;
 }
 
-/** Discards a folder without a record. It is kept and logged while a supervisor lives in it. */
-async function discardEmpty(ctx: EngineContext, dir: string): Promise<void> {
-  const pid = await supervisorIn(ctx, dir);
-  if (pid === undefined) await ctx.trash.discard(dir);
-  else
-    ctx.log(`${dir} has no record, but process ${pid} supervises what runs in it: kill it to be rid of both`);
+/** Whether something runs that no record tells of: it is among the workloads then, by a record that stands in. */
+async function showRunning(
+  ctx: EngineContext,
+  id: string,
+  workloads: Found[],
+  reason: string,
+): Promise<boolean> {
+  const isolation = await supervisedBy(ctx, join(ctx.workloadsDir, id));
+  if (isolation === undefined) return false;
+  const record = await standIn(ctx, id, isolation, reason);
+  ctx.log(
+    `container ${id}: its record is lost, but it runs: it is named ${record.name} and has no networks: ${reason}`,
+  );
+  workloads.push({ workload: new Workload(record, undefined), lives: true });
+  return true;
 }
 
 function enlist(ctx: EngineContext, workload: Workload): void {

@@ -23,6 +23,11 @@ export async function startWorkload(ctx: EngineContext, workload: Workload): Pro
       throw conflict(`container ${workload.id} is marked for removal and cannot be started`);
     if (workload.state === 'paused') throw conflict('cannot start a paused container, try unpause instead');
     if (workload.state === 'running') return false;
+    const { lost } = workload.record;
+    if (lost !== undefined)
+      throw conflict(
+        `container ${workload.name} cannot be started: its record is lost (${lost}); remove it and create it again`,
+      );
     clearTimeout(workload.restartTimer);
     workload.restartDelayMs = 0;
     const { manuallyStopped, restartCount } = workload.record;

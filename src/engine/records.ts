@@ -44,6 +44,8 @@ export interface WorkloadRecord {
   readonly failure?: ExitStatus;
   /** Limits that it is being given: those in effect may be these already, in part or all. */
   readonly changing?: ResourceSpec;
+  /** Why this is only a stand-in, of which nothing can be started. */
+  readonly lost?: string;
 }
 
 export type Stage = 'creating' | 'record' | 'removing';

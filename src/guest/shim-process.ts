@@ -4,7 +4,7 @@ import { watch } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { BerthError } from '../core/index.ts';
+import { BerthError, type Isolation } from '../core/index.ts';
 import { readIfExists } from '../host/files.ts';
 import { settlesWithin } from '../host/patience.ts';
 
@@ -12,14 +12,16 @@ import { settlesWithin } from '../host/patience.ts';
 const KILL_LIMIT_MS = 5_000;
 const LOOK_MS = 5;
 
-/** Process id of the shim of this folder; undefined when it does not live. */
-export async function livingShim(dir: string): Promise<number | undefined> {
+/** Process id of the shim of this folder; undefined when it does not live, or is not of the isolation, if one is named. */
+export async function livingShim(dir: string, isolation?: Isolation): Promise<number | undefined> {
   const [pid, startTime] = ((await readIfExists(join(dir, 'shim.pid'))) ?? '').trim().split(' ');
   if (!pid || !startTime) return undefined;
   const stat = await readIfExists(`/proc/${pid}/stat`);
   const fields = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
   // Field 22 of the line; the first two precede the cut. A zombie has nothing left to clean up.
-  return fields[19] === startTime && fields[0] !== 'Z' ? Number(pid) : undefined;
+  if (fields[19] !== startTime || fields[0] === 'Z') return undefined;
+  const command = isolation && (await readIfExists(`/proc/${pid}/cmdline`))?.split('\0');
+  return command && command[1] !== isolation ? undefined : Number(pid);
 }
 
 /** Whether a shim of this folder ended without cleaning up. */

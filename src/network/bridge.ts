@@ -132,6 +132,18 @@ export async function removePorts(ports: readonly string[]): Promise<void> {
     }).catch(() => {});
 }
 
+/** Removes ports, named as Berth names them, of bridges that Berth made, but for the known ones. */
+export async function removeOtherPorts(
+  bridges: readonly Pick<Network, 'id' | 'bridge'>[],
+  known: readonly string[],
+): Promise<void> {
+  for (const network of bridges) {
+    if ((await bridgeOwner(network)) !== 'berth') continue;
+    const ports = (await links('master', network.bridge)).map(({ ifname }) => ifname);
+    await removePorts(ports.filter((name) => /^be[0-9a-f]{11}$/.test(name) && !known.includes(name)));
+  }
+}
+
 /** Removes a bridge that is Berth's; one of somebody else is left as it was before. */
 export async function lowerBridge(network: Network): Promise<void> {
   const { id, bridge, borrowed } = network;

@@ -14,7 +14,7 @@ import {
 } from '../core/index.ts';
 import type { Nft } from '../host/index.ts';
 import { AddressBook, addressesOf } from './addresses.ts';
-import { interfaceExists, lowerBridge, raiseBridge, removePorts } from './bridge.ts';
+import { interfaceExists, lowerBridge, raiseBridge, removeOtherPorts, removePorts } from './bridge.ts';
 import { byInterface, freeName, policyOf, portOf, toFirewall, toSpec } from './endpoint-forms.ts';
 import { portFigures } from './figures.ts';
 import type {
@@ -151,6 +151,14 @@ export class Networking {
   /** Takes away ports that a supervisor left when it died; before `leave`, as rules hold them to their addresses until then. */
   async sweep(endpoints: readonly Endpoint[]): Promise<void> {
     await removePorts(endpoints.map(portOf));
+  }
+
+  /** Takes away all workloads' ports of Berth's own bridges but those of `known`. */
+  async cutOffOthers(known: readonly Endpoint[]): Promise<void> {
+    const bridges = this.store
+      .list()
+      .filter(({ bridge, borrowed }) => bridge !== '' && borrowed === undefined);
+    await removeOtherPorts(bridges, known.map(portOf));
   }
 
   /** Ports of the host for a workload that is about to start; `before` are those of its last run. */

@@ -147,3 +147,34 @@ for (const isolation of ['container', 'vm'] as const)
     await client.call('workloads.remove', name, { force: false, volumes: true });
     assert.equal(existsSync(join(root, 'workloads', id)), false);
   });
+
+test('what runs without a record or its copy is shown, cut off, and can be stopped and removed', async () => {
+  const isolations = ['container', 'vm'] as const;
+  const ids = await Promise.all(isolations.map((isolation) => startSleeper(`lost-${isolation}`, isolation)));
+  const before = await Promise.all(ids.map(viewOf));
+  await client.kill();
+  for (const id of ids)
+    for (const name of ['record.json', 'record.copy.json']) await rm(join(root, 'workloads', id, name));
+  for (let start = 0; start < 2; start++) {
+    client = await EngineClient.start(root);
+    for (const [number, id] of ids.entries()) {
+      const view = await viewOf(id.slice(0, 12));
+      const { state, spec, pid, endpoints } = view;
+      assert.deepEqual(
+        [state, spec.image, spec.isolation, pid, endpoints],
+        ['running', 'unknown', isolations[number], before[number]?.pid, []],
+      );
+      for (const { interface: port } of before[number]?.endpoints ?? [])
+        assert.equal(existsSync(`/proc/sys/net/ipv4/conf/${port}`), false);
+    }
+    if (start === 0) await client.kill();
+  }
+  const [first = '', second = ''] = ids;
+  assert.equal(await client.call('exec', second, ['echo', 'here']), 'here\n');
+  await client.call('workloads.stop', first, { timeoutSeconds: 0 });
+  assert.equal((await viewOf(first)).state, 'exited');
+  await assert.rejects(client.call('workloads.start', first), /record is lost.*create it again/);
+  await client.call('workloads.remove', first, { force: false, volumes: true });
+  await client.call('workloads.remove', second, { force: true, volumes: true });
+  for (const id of ids) assert.equal(existsSync(join(root, 'workloads', id)), false);
+});

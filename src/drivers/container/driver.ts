@@ -140,7 +140,7 @@ export class ContainerDriver implements Driver {
   }
 
   supervisor(dir: string): Promise<number | undefined> {
-    return livingShim(dir);
+    return livingShim(dir, this.name);
   }
 
   async end(spec: InstanceSpec, status?: ExitStatus): Promise<void> {

@@ -256,7 +256,7 @@ class VmDriver implements Driver {
   }
 
   supervisor(dir: string): Promise<number | undefined> {
-    return livingShim(dir);
+    return livingShim(dir, this.name);
   }
 
   async end(spec: InstanceSpec, status?: ExitStatus): Promise<void> {
