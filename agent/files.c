@@ -82,7 +82,8 @@ static void proceed(struct relay *relay)
     struct frame frame;
     pass_on(relay);
     if (!relay->told_end && relay->ended && frame_peek(&relay->output, &frame) <= 0) {
-        fail_with(&failure, "internal", 0, "the operation ended without an answer");
+        /* The child was killed: mostly with all else, as the machine ends with its workload. */
+        fail_with(&failure, "unavailable", 0, "the operation was killed; the machine is ending, or has no memory left");
         link_fail(relay->channel, &failure);
         relay->told_end = 1;
     }
