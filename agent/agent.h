@@ -168,7 +168,7 @@ void report_stats(uint32_t channel);
 ssize_t read_text(const char *path, char *text, size_t size);
 
 /* table.c */
-/* To the socket of a child. */
+/* Writes the list of processes to the socket of a child. */
 void report_processes(int socket);
 
 #endif

@@ -21,8 +21,8 @@ struct process {
     pid_t pid;
     /* `holds`: it is to run nothing, and only keeps the workload's view of the file system. */
     int is_main, holds, tty, ended, status, input_ended;
-    /* Where the child tells that it cannot execute its program; its end without a word tells that it has. Closed once
-     * that is known. */
+    /* Pipe on which the child reports that it cannot execute its program; its end without a word tells that it has.
+     * Closed once that is known. */
     struct watch report;
     struct watch in, out, err;
     struct buffer input;

@@ -123,7 +123,7 @@ static void make_input(void)
     for (unsigned long long changes = 1 + any(8); changes; changes--) change(&current);
 }
 
-/* In memory of its own size, for the sanitizer to see the first byte that is read beyond it. */
+/* Runs an input in memory of its exact size, so that the sanitizer sees the first byte that is read beyond it. */
 static void try_input(const uint8_t *data, size_t size)
 {
     uint8_t *exact = malloc(size ? size : 1);

@@ -25,7 +25,8 @@ void filter_answer(struct filter *filter, const unsigned short *calls, size_t co
 /* The answer to one call if bits of its argument (its lower half) are as given: (argument & mask) == value. */
 void filter_answer_if(struct filter *filter, unsigned short call, int argument, unsigned mask, unsigned value,
                       unsigned action);
-/* In force from here on; needs "no new privileges" or CAP_SYS_ADMIN. All other calls do not exist. 0, or -1 with errno. */
+/* Puts the filter in force: all other calls do not exist. Needs "no new privileges" or CAP_SYS_ADMIN. Returns 0, or -1
+ * with errno. */
 int filter_end(struct filter *filter);
 
 #endif

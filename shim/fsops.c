@@ -181,7 +181,7 @@ static int serve_read(int socket, int parent, const char *name, const char *path
     const char *as = *path_base(path) ? path_base(path) : "/";
     int result = *path ? tar_pack(&stream, parent, name, as, 0) : tar_pack_contents(&stream, parent, 1);
     if (result < 0) return *stream.problem ? fail_with(socket, errno, stream.problem) : 1;
-    /* Without its end mark, no one can take an incomplete archive for a whole one. */
+    /* An incomplete archive gets no end mark: nobody can take it for a whole one. */
     if ((!stream.incomplete && tar_finish(&stream) < 0) || sink_flush(&sink) < 0) return 1;
     if (stream.incomplete) return fail_with(socket, stream.incomplete, stream.problem);
     return fsops_send(socket, FRAME_STDOUT, "", 0) < 0 || send_exit(socket);

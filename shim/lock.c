@@ -34,7 +34,7 @@ int lock_take(const char *folder)
 {
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return -1;
-    /* Not below the descriptors that have fixed numbers in children and at the beginning. */
+    /* The number is above those that are fixed in children and at the beginning. */
     int high = fcntl(fd, F_DUPFD_CLOEXEC, 64);
     close(fd);
     if (high < 0) return -1;

@@ -132,7 +132,7 @@ static void entry(int stream, const char *line, size_t length)
     buffer_text(&entries, tail);
 }
 
-/* Where a piece of a line ends that has no room for more: before a character that goes on behind it. */
+/* The end of a piece of a line that has no room for more: before a character that goes on behind it. */
 static size_t piece_end(const char *text, size_t length)
 {
     for (size_t back = 1; back <= 3 && back < length; back++) {

@@ -5,7 +5,7 @@
 
 /* From here on. */
 void memory_limit(void);
-/* In a child that is to become another program: what held before. */
+/* Restores the earlier limit, in a child that is to become another program. */
 void memory_limit_lift(void);
 
 #endif

@@ -11,7 +11,7 @@
 
 #include "resolve.h"
 
-/* As many as the kernel follows. */
+/* The number of links that the kernel follows. */
 #define MAX_LINKS 40
 
 /* A way through the root that goes link by link. The part up to `done` is free of links when it is looked at; should

@@ -86,7 +86,7 @@ int streams_open(struct streams *io, int tty, int has_stdin, int child[3])
         if ((child[0] = open_empty()) < 0) return -1;
     } else if (make_pipe(&io->in, 1, &child[0]) < 0) return -1;
     if (tty) {
-        /* For the runtime alone: its process gets the terminal. */
+        /* Only the runtime gets this file: its process gets the terminal. */
         child[1] = memfd_create("berth", MFD_CLOEXEC);
         child[2] = fcntl(child[1], F_DUPFD_CLOEXEC, 3);
         return child[2] < 0 ? -1 : 0;

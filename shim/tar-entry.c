@@ -112,8 +112,8 @@ static int pax_record(struct tar_entry *entry, struct extensions *given, const c
     return 0;
 }
 
-/* Where the record that begins here ends: its length says so, which counts itself and the line feed at the end, as
- * everything between. NULL when that is not so. */
+/* The end of the record that begins here, by its length, which counts itself, the line feed at the end and everything
+ * between. NULL when the length is wrong. */
 static char *record_end(char *record, const char *limit)
 {
     size_t length = 0, digits = 0, most = (size_t)(limit - record);

@@ -22,10 +22,10 @@ int root_enter(const char *program, uid_t uid, int kvm);
 
 /* vm-user.c: a user that no other machine has while this process lives, the wanted one if it is free. 0, or -1 with errno. */
 int user_take(uid_t wanted, uid_t *user);
-/* To be called when nothing runs as it any more. */
+/* Gives the user back. No process of that user may run any more. */
 void user_release(void);
 
-/* vm-filter.c: from here on only the system calls of QEMU. Needs "no new privileges". 0, or -1 with errno. */
+/* vm-filter.c: admits only the system calls of QEMU from here on. Needs "no new privileges". 0, or -1 with errno. */
 int filter_install(void);
 
 #endif

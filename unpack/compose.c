@@ -103,7 +103,7 @@ static void find_parts(const struct parts *above, const char *name, const char *
 		found->at[found->count++] = (struct part){layer, fd, kind, content};
 		if (!is_opaque(fd))
 			continue;
-		// What a layer makes anew owes nothing to those below; one that only empties the folder keeps it.
+		// A folder that a layer makes anew has nothing of those below; a layer that only empties it keeps its attributes.
 		if (kind != IMPLIED && kind != CARRIER)
 			return;
 		content = false;

@@ -179,7 +179,7 @@ static void hide(struct unpacker *u, const char *name, const char *path)
 			set_opaque(name);
 			return;
 		}
-		// Nothing but whiteouts are in it, and it is deleted itself.
+		// The folder holds whiteouts only, and is deleted itself.
 		folder_forget(&u->folders.kinds, path);
 		remove_tree(name);
 		u->parent[0] = '\0';

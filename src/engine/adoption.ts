@@ -19,7 +19,7 @@ import { Workload } from './workload.ts';
 
 const MAX_READING = 32;
 const MAX_STARTING = 4;
-/** Where every supervisor answers, the first request finds all workloads as they are. */
+/** Wait for take-overs before the first request: it then finds all workloads whose supervisors answer. */
 const HEAD_START_MS = 1_000;
 /** Requests wait this long for a workload that is being taken over. */
 const REQUEST_PATIENCE_MS = 10_000;
@@ -65,7 +65,7 @@ export async function adoptAll(ctx: EngineContext): Promise<void> {
   await settlesWithin(Promise.all(found.map(({ workload }) => workload.adopted)), HEAD_START_MS);
 }
 
-/** What runs without a record has an address that nobody knows any more, and which will be another's. */
+/** Takes ports without a record out of their networks: their addresses are unknown, and will be given to others. */
 async function cutOff(ctx: EngineContext, records: readonly WorkloadRecord[]): Promise<void> {
   const known = records.flatMap(({ endpoints }) => endpoints);
   await ctx.networking.cutOffOthers(known).catch((error: unknown) => ctx.log(errorMessage(error)));
@@ -87,7 +87,7 @@ async function read(ctx: EngineContext, id: string, workloads: Found[], halves: 
         if (await showRunning(ctx, id, workloads, found.reason)) return;
         return ctx.log(`container ${id}: its record cannot be read, it is left as it is: ${found.reason}`);
       case 'empty':
-        // Nothing says what was here, and nothing runs of it.
+        // A folder without a record is discarded, unless a workload still runs in it.
         if (!(await showRunning(ctx, id, workloads, 'it is gone'))) await ctx.trash.discard(dir);
         return;
       case 'creating':

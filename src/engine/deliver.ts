@@ -101,7 +101,7 @@ export async function endByForce(ctx: EngineContext, workload: Workload): Promis
   workload.stops.resolve(workload.lastExit);
 }
 
-/** As it is by now. */
+/** The state by now: the compiler takes an earlier check of the property for still true. */
 const stateOf = ({ state }: Workload) => state;
 
 /** Does `work` alone on the workload; whatever keeps it from that for longer than the limit is ended by force. */

@@ -44,7 +44,7 @@ export class ExecTable implements Execs {
   /** Ended ones of each workload that had any exec, oldest first. */
   readonly #endedIds = new Map<Workload, string[]>();
 
-  /** In the order of their creation. */
+  /** Ids of execs that were created and have not started, in the order of creation. */
   readonly #created = new Set<string>();
 
   constructor(ctx: EngineContext) {

@@ -52,7 +52,7 @@ export async function standIn(
   return record;
 }
 
-/** As much as it takes to find it, and to end and remove what it runs in. */
+/** An instance specification that suffices to find a workload, and to end and remove it. */
 function unknownInstance(id: string, dir: string, cgroupPath: string, spec: WorkloadSpec): InstanceSpec {
   const process = { args: [], env: [], cwd: '/', user: '', additionalGroups: [], tty: false, stdin: false };
   return {
@@ -80,7 +80,7 @@ function unknownInstance(id: string, dir: string, cgroupPath: string, spec: Work
   };
 }
 
-/** Nothing of it is in force: it only has the form. */
+/** A specification of the right form for a workload whose own is unknown. The values are not in force. */
 function unknownSpec(isolation: Isolation): WorkloadSpec {
   return {
     image: UNKNOWN,

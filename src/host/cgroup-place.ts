@@ -16,7 +16,7 @@ export interface WorkloadGroup {
   readonly path: string;
   /** Takes this process out of the group that it was started in: a job that starts the daemon must not end it. */
   enter(): Promise<void>;
-  /** For when nothing is in it any more; left alone when something is. */
+  /** Removes the place when it is empty, and leaves it when not. */
   remove(): Promise<void>;
 }
 
@@ -110,7 +110,7 @@ async function startUnit(unit: string, root: string, stop: () => Promise<unknown
   const started = await findUnit(unit);
   if (started === undefined) throw new BerthError('internal', `${unit} was started and is not active`);
   try {
-    // Before any controller is handed down: a group that does and has processes turns those below into ones for threads.
+    // The process moves before controllers are handed down: a group that has both makes those below it threaded.
     await mkdir(join(cgroupHost().unified ?? '', started.path, 'holder'), { recursive: true });
     await addToCgroup(`${started.path}/holder`, started.mainPid);
     return started;

@@ -12,7 +12,7 @@ import type { WorkFolder } from './work-folder.ts';
 
 /** Changes with the meaning of a cover, so that those of another version are made anew. */
 const FORMAT = 1;
-/** As berth-unpack marks a layer that empties the root. */
+/** The mark of berth-unpack for a layer that empties the root. */
 const SEALED = Buffer.from('o.\0');
 
 export class Covers {

@@ -5,7 +5,7 @@ import { access, constants } from 'node:fs/promises';
 import { BerthError } from '../core/index.ts';
 import { run } from '../host/index.ts';
 
-/** Where distributions put it; the newer one first where both are. */
+/** Paths of virtiofsd in distributions; the newer implementation comes first. */
 const PLACES: readonly string[] = [
   '/usr/libexec/virtiofsd',
   '/usr/lib/virtiofsd',

@@ -27,7 +27,7 @@ export async function runDaemon(options: DaemonOptions, open: Open): Promise<num
   const alive = setInterval(() => {}, NEVER_MS);
   // The umask of the daemon's caller must not decide who may write to the daemon's files and its socket.
   process.umask(0o022);
-  // Where the log goes may be full or gone: that must end nobody's workloads' engine.
+  // The log's destination may be full or gone: the daemon must not end for that.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   try {
     await serve(options, open);

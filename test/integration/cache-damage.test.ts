@@ -12,7 +12,7 @@ import { openVmLab, runToEnd } from '../fixtures/vm.ts';
 type Damage = (path: string) => Promise<void>;
 
 const cut: Damage = async (path) => truncate(path, Math.floor((await stat(path)).size / 2));
-/** As a file whose size reached the disk and whose content did not. */
+/** Damage of a file whose size reached the disk and whose content did not. */
 const blank: Damage = async (path) => {
   const { size } = await stat(path);
   const file = await open(path, 'r+');

@@ -16,7 +16,7 @@ before(async () => {
   host = await CliHost.open();
   // The state root itself has to keep others out, not the folder that a test makes.
   await chmod(host.root, 0o755);
-  // As versions up to 0.1 left it.
+  // Versions up to 0.1 left the folder with this mode.
   await mkdir(join(host.root, 'state', 'volumes'), { recursive: true, mode: 0o755 });
   await host.ok('image', 'create', 'busybox');
   await host.ok('network', 'create', 'inner');

@@ -13,7 +13,7 @@ import { CACHE, execute, REPOSITORY, say } from './cache.ts';
 import { openMinimalRoot } from './images.ts';
 import { only, RELEASES } from './suite.ts';
 
-/** Where this host keeps whom it trusts, which may be a proxy that the root does not know. */
+/** The host's trusted certificates: one may be of a proxy that the root does not know. */
 const TRUSTED = '/etc/ssl/certs/ca-certificates.crt';
 
 /** The digest of the daemons' root in the name of their control group. */

@@ -13,7 +13,7 @@ export const toText = (bytes: string): string =>
 
 export const fromBytes = (bytes: string): string => Buffer.from(bytes, 'latin1').toString('utf8');
 
-/** As node:fs takes it. */
+/** A name in the form that node:fs takes. */
 export const onDisk = (bytes: string): Buffer => Buffer.from(bytes, 'latin1');
 
 /** An argument of this process in its own bytes, which the runtime has turned into text. */

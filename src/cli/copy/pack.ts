@@ -28,7 +28,7 @@ export function packPath(path: string, options: PackOptions): AsyncGenerator<Buf
 
 class Packer {
   readonly #options: PackOptions;
-  /** Where a file of several names went first, by device and inode. */
+  /** The first name of each file with several, by device and inode. */
   readonly #linked = new Map<string, string>();
 
   constructor(options: PackOptions) {

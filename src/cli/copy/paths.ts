@@ -42,7 +42,7 @@ export function withoutDots(path: string, base: string): string {
   return `${posix.resolve(toBytes(base), path).replace(/\/$/, '')}${end}` || '/';
 }
 
-/** Where the copy lands; all paths are bytes. Throws CliError when source and destination do not go together. */
+/** The place of the copy; all paths are bytes. Throws CliError when source and destination do not go together. */
 export function landing(source: Source, destination: Destination): Landing {
   const contentsOnly = /(^|\/)\.$/.test(source.path);
   const { path, exists, isFolder } = destination;

@@ -155,7 +155,7 @@ async function writeFile(path: string, item: TarItem, keepOwner: boolean): Promi
 
 const isZero = (chunk: Buffer) => chunk.equals(ZEROS.subarray(0, chunk.length));
 
-/** Not a number of seconds: those before 1970 would count as now. */
+/** The time as a date: node:fs would take a number of seconds before 1970 for now. */
 const timeOf = (item: TarItem) => new Date(item.mtime * 1000);
 
 /** Files replace files and links; folders are kept; one never replaces the other. */

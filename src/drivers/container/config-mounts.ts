@@ -70,7 +70,7 @@ const FILES: Readonly<Record<string, string>> = {
   hosts: '/etc/hosts',
 };
 
-/** Where init appears, a copy that the shim makes of itself; its name makes it act as one. */
+/** Path of the init inside: a copy that the shim makes of itself, and whose name makes it act as an init. */
 export const INIT_PATH = '/sbin/docker-init';
 
 function ownMounts(spec: InstanceSpec): OciMount[] {

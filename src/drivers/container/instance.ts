@@ -204,7 +204,7 @@ export class ContainerInstance implements Instance {
   async #resume(): Promise<void> {
     if (!this.#paused) throw new BerthError('conflict', `container ${this.id} is not paused`);
     await freezeCgroup(this.#spec.cgroupPath, false).catch((error: NodeJS.ErrnoException) => {
-      // It ended while it was being thawed: on version 2 a kill needs no thaw.
+      // The container ended while it was being thawed: on version 2 a kill needs no thaw.
       if (this.#run !== undefined && !isGone(error)) throw error;
     });
     this.#paused = false;

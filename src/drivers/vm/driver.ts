@@ -69,7 +69,7 @@ export interface VmDriverOptions {
   /** Prints a line when the host runs short of memory; default: what the kernel tells the shim. */
   readonly pressureCommand?: readonly [file: string, ...args: string[]];
   readonly qemu?: string;
-  /** Where virtiofsd is; default: where distributions put it. */
+  /** Path of virtiofsd; by default the one of the distribution. */
   readonly virtiofsd?: string;
   /** How much an instance may write; at most, and by default, 8 GiB. */
   readonly writableBytes?: number;

@@ -19,7 +19,7 @@ mkfs.erofs --quiet -U 00000000-0000-0000-0000-000000000000 "$2" merged 2>&1
 const FOLDERS = ['dev', 'proc', 'sys', 'etc'];
 const FILES = ['etc/hostname', 'etc/hosts', 'etc/resolv.conf'];
 
-/** With the version of what is on the disks: those that an earlier one made are made anew. */
+/** The ending of a disk's name, with the version of its content: disks of an earlier version are made anew. */
 const SUFFIX = '-2.erofs';
 
 export class ImageDisks {

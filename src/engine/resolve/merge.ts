@@ -103,7 +103,7 @@ export function mergeHealth(
   };
 }
 
-/** As far as a timer of ours reaches. */
+/** The longest time of a timer. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** The image configuration counts in nanoseconds. A value without sense, e.g. a check every nanosecond, counts as not said. */

@@ -7,7 +7,7 @@ import { endConversation, releaseFromParser } from './hijack.ts';
 export interface ConnectionLimits {
   /** Above this, connections without a request give way to new ones; where there are none, new ones are refused. */
   readonly mostConnections: number;
-  /** For the head of a request, from the connection's beginning or the last answer. */
+  /** Limit for the head of a request, from the connection's beginning or the last answer. */
   readonly headMs: number;
 }
 
