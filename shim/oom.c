@@ -108,6 +108,6 @@ void oom_watch(const char *file, void (*killed)(void))
     if (is_first) fd = ask_for_events(file, fd);
     events = (struct watch){.fd = fd, .ready = is_first ? about_to_kill : changed};
     if (fd >= 0) loop_watch(&events, is_first ? EPOLLIN : EPOLLPRI);
-    /* There may have been some before that. */
+    /* Kills may have happened before the watch. */
     oom_look();
 }

@@ -7,7 +7,7 @@
 void oom_watch(const char *file, void (*killed)(void));
 /* Looks at once: at the end of a process its kill may not have been noticed yet. */
 void oom_look(void);
-/* Whether there was any. */
+/* Whether the kernel has killed a process of this workload for want of memory. */
 int oom_killed(void);
 /* Counts all kills so far as those of another workload. */
 void oom_forget(void);

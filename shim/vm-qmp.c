@@ -70,7 +70,7 @@ static struct command *begin(const char *name, const char *arguments, int fd)
     *command = (struct command){.id = ++last_id};
     *link = command;
     snprintf(line, sizeof line, "{\"execute\":\"%s\",\"id\":%d,\"arguments\":{%s}}\n", name, command->id, arguments);
-    /* Told later, so that nobody is called back by what he calls. */
+    /* A failure is reported by a timer: the caller must not be called back before this returns. */
     int state = transmit(line, fd);
     command->timer = loop_after(state < 0 ? 0 : vm_patience_ms(), late, command);
     return command;

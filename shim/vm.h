@@ -104,7 +104,7 @@ int main_channel_frame(const struct frame *frame, int is_copy);
 size_t main_channel_input(const char *data, size_t length);
 void main_channel_resume(void);
 void main_channel_resize(unsigned rows, unsigned columns);
-/* Told to vm.c. */
+/* vm.c: the main channel reports the process's start, its end, or a refusal of the guest. */
 void vm_main_started(void);
 void vm_main_ended(int code, int oom);
 void vm_refused(const struct refusal *refusal);
@@ -112,7 +112,7 @@ void vm_refused(const struct refusal *refusal);
 /* vm-link.c: frames to and from the agent. */
 void link_open(int fd);
 void link_send(uint8_t type, uint32_t channel, const void *payload, size_t length);
-/* Whether the guest does not take what it is sent. */
+/* Whether more waits for the guest than may wait. */
 int link_is_behind(void);
 /* Keeps what is sent from now on; then sends it, behind what is sent first. */
 void link_hold(void);

@@ -33,7 +33,7 @@ export async function deliver(ctx: EngineContext, workload: Workload, signal: nu
   ctx.events.publish(workload.event('kill', { signal: String(signal) }));
 }
 
-/** Whether its supervisor could not be asked because it has just ended, and has told so by now. */
+/** Whether `error` says that the supervisor had just gone, and the workload's end is known within the limit. */
 async function hasEnded(workload: Workload, error: unknown): Promise<boolean> {
   if (!isBerthError(error, 'unavailable')) return false;
   return !workload.running || (await settlesWithin(workload.exits.next(), DELIVERY_LIMIT_MS));

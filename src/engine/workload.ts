@@ -30,7 +30,7 @@ export class Workload {
   pid = 0;
   startedAt: string | undefined;
   exit: ExitStatus | undefined;
-  /** Told of the run under way. */
+  /** An OOM kill was reported of the run under way. */
   oomKilled = false;
   /** Exited and to be started again when `restartTimer` fires. */
   restarting = false;

@@ -64,7 +64,7 @@ function connectTo(path: string, dir: string): Promise<ShimConnection> {
   return new Promise((resolve, reject) => {
     const socket = connect(path);
     const refuse = (cause: NodeJS.ErrnoException) => {
-      // Its queue of connections is full: it lives, and takes none of them.
+      // The shim's queue of connections is full: the shim lives, and takes none of them.
       const stuck = cause.code === 'EAGAIN';
       reject(
         stuck

@@ -69,7 +69,7 @@ export class ShimClient {
   readonly exit: Promise<ExitStatus>;
   #oomKilled = false;
   #onOomKill: (() => void) | undefined;
-  /** Told before anyone listened. */
+  /** An OOM kill was reported before `#onOomKill` was set. */
   #unheardOomKill = false;
   #settleExit: { resolve(status: ExitStatus): void; reject(error: Error): void } | undefined;
 

@@ -77,7 +77,7 @@ async function identityOf(path: string): Promise<string> {
   return `${ino} ${size} ${mtimeMs} ${ctimeMs}`;
 }
 
-/** The places to look at: all of a small file; of a large one its beginning, with the structure, and places all over. */
+/** The places to look at: all of a small file; of a large one its beginning, with the structure, and samples. */
 function places(size: number): [at: number, bytes: number][] {
   if (size <= WHOLE_BYTES) return [[0, size]];
   const far = Array.from({ length: PIECES }, (_, piece) => ((size - PIECE_BYTES) * (piece + 1)) / PIECES);

@@ -42,7 +42,7 @@ function isExecutable(path: string): Promise<boolean> {
   );
 }
 
-/** Its command line: it shuts itself in the folder, and gives up all that it does not need. Pure. */
+/** The command line of a virtiofsd that shuts itself in the folder and gives up all that it does not need. Pure. */
 export function virtiofsdCommand({ path, kind }: Virtiofsd, folder: string): string[] {
   const common = [`--fd=${LISTENER}`, '--rlimit-nofile=0'];
   if (kind === 'rust') {

@@ -19,7 +19,7 @@ const daemons: ApiDaemon[] = [];
 // Two daemons at a time: most scenarios wait most of the time.
 describe('clients', { concurrency: 2 }, () => {
   after(async () => {
-    // They share one network namespace: each looks for left-overs when no workload of the others is there any more.
+    // The daemons share a network namespace: each looks for left-overs when the workloads of all others are gone.
     await Promise.all(daemons.map((daemon) => daemon.clear()));
     for (const daemon of daemons) await daemon[Symbol.asyncDispose]();
   });

@@ -198,7 +198,7 @@ async function cpuMs(pid: number | undefined): Promise<number> {
   return times.reduce((sum, time) => sum + Number(time.split(' ')[0]) / 1e6, 0);
 }
 
-/** Its CPU time once what it did after its start is over: next to nothing in a quarter of a second. */
+/** The CPU time of a daemon once it has come to rest: it uses next to nothing in a quarter of a second. */
 async function quiet(pid: number | undefined): Promise<number> {
   for (let last = -1, now = await cpuMs(pid); ; last = now, now = await cpuMs(pid)) {
     if (now - last < 0.5 && last >= 0) return now;

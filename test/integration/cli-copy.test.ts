@@ -24,7 +24,7 @@ after(async () => {
 const MAKE = `umask 022; mkdir -p sub; echo 1 >a; ln a hard; ln -s a soft; mkfifo fifo; mknod node c 1 3; echo 3 >sub/c
 printf x >"$(printf '\\377\\376 bad')"; printf yy >"$(printf '\\377\\375 bad')"; chmod 4751 sub/c; touch -t 196001020304.05 a
 dd if=/dev/zero of=holes bs=1 count=1 seek=20000000 2>/dev/null; chown -hR 70000:3000000 .`;
-/** All of it as lines: name, kind, owner, mode, links and time; sizes of files. */
+/** Lists a folder as lines: name, kind, owner, mode, links and time; sizes of files. */
 const LIST = `find . | sort | while read -r f; do [ "$f" = . ] || stat -c '%n %F %u:%g %a %h %Y' "$f"; done
 find . -type f | sort | while read -r f; do wc -c <"$f"; done`;
 

@@ -70,7 +70,7 @@ test('unpacking has one mount, no processes or network, limits, and no system ca
     assert.ok(!calls.has(name), name);
   child.kill('SIGKILL');
   await child.exit;
-  // Its process ends with the one that the daemon knows.
+  // The confined process ends with the one that the daemon knows.
   while ((await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => ' Z ')).includes(' Z ') === false)
     await new Promise((resolve) => setTimeout(resolve, 5));
 });

@@ -49,7 +49,7 @@ async function end(machine: HostileMachine): Promise<void> {
   await assertEnded(machine);
 }
 
-/** All at once but for so many: each is a process or two that mostly waits. */
+/** Does the work for all items, a bounded number at once: each is a process or two that mostly waits. */
 async function each<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
   const queue = [...items];
   const lane = async () => {
@@ -204,7 +204,7 @@ describe('a supervisor', { timeout: 120_000, concurrency: 3 }, () => {
       'complaints that never end': ['errors-flood'],
     };
     await each(Object.entries(floods), async ([name, steps]) => {
-      // Its process ends when all has been said.
+      // The guest's main process ends after the flood.
       const machine = await started([...steps, 'frame:20:1:code=7~']);
       const status = await machine.client.exit.catch(about(name));
       assert.deepEqual([status.code, status.reason], [7, undefined], name);

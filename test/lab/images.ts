@@ -1,4 +1,4 @@
-// How the images that machines boot and the minimal roots are made. This file is part of what their digest is of.
+// Makes the images that machines boot, and the minimal roots. Their digest covers this file.
 
 import { readFileSync } from 'node:fs';
 import { cp, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';

@@ -155,7 +155,7 @@ function commandLine(work: string, { image, scenarios, memory, kvm }: MachineOpt
 /** Loads the way to the disk, and leaves the rest to a script of the clone, which the machine's root has no copy of. */
 const INIT = `#!/bin/busybox sh
 busybox() { /bin/busybox "$@"; }
-# They depend on one another, in an order that differs between versions.
+# Modules depend on one another, in an order that differs between versions.
 for module in /modules/* /modules/* /modules/*; do busybox insmod $module 2>/dev/null; done
 busybox mount -t devtmpfs dev /dev
 busybox mount -t ext4 /dev/vda /new

@@ -50,7 +50,7 @@ export function sendError(call: Call, error: unknown): void {
     return;
   }
   const { status, body } = toRefusal(error);
-  // Its answer has no body to say it in.
+  // The answer to HEAD has no body: a header gives the error.
   if (call.request.method === 'HEAD')
     response.setHeader(ERROR_HEADER, encodeURI(body.message.slice(0, MAX_ERROR_HEADER)));
   sendJson(call, body, status);

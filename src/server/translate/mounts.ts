@@ -89,7 +89,7 @@ function toMount(mount: MountRequest): Mount {
   return { type: 'bind', source, target, readonly, ...given('reach', reach), propagation, createSource };
 }
 
-/** How far a read-only bind is so, in Docker's words. */
+/** The reach of a read-only bind, by Docker's options. */
 function readOnlyReach(mount: MountRequest, propagation: Propagation): 'top' | 'all' | undefined {
   const { ReadOnlyNonRecursive: top, ReadOnlyForceRecursive: all } = mount;
   const fail = (why: string) => invalid(`invalid mount config for type "bind": ${why}`);

@@ -6,7 +6,7 @@ import { run } from '../../../host/index.ts';
 import type { Finding } from './finding.ts';
 import type { NftTable } from './nft-tables.ts';
 
-/** Its program is slow to start, and a host that is just booting slower. */
+/** Limit for firewall-cmd, which is slow to start, and slower on a host that is just booting. */
 const TIMEOUT_MS = 60_000;
 const ZONE = '--zone=trusted';
 
