@@ -41,6 +41,8 @@ export interface Workloads {
   /** Newest first. */
   list(): readonly WorkloadView[];
   get(reference: string): WorkloadView;
+  /** As `get`, once its supervisor has answered a daemon that just started, or has failed to for the first time. */
+  inspect(reference: string): Promise<WorkloadView>;
   /** Resolves to false when it ran already. */
   start(reference: string): Promise<boolean>;
   /** Signal, grace, kill. Resolves to false when it did not run. */

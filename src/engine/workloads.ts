@@ -57,6 +57,10 @@ export class WorkloadTable implements Workloads {
     return this.#find(reference).view();
   }
 
+  async inspect(reference: string): Promise<WorkloadView> {
+    return (await this.#reach(reference)).view();
+  }
+
   async start(reference: string): Promise<boolean> {
     return await lifecycle.startWorkload(this.#ctx, await this.#reach(reference));
   }

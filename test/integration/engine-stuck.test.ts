@@ -158,7 +158,7 @@ test('what runs without a record or its copy is shown, cut off, and can be stopp
   for (let start = 0; start < 2; start++) {
     client = await EngineClient.start(root);
     for (const [number, id] of ids.entries()) {
-      const view = await viewOf(id.slice(0, 12));
+      const view = await client.call<WorkloadView>('workloads.inspect', id.slice(0, 12));
       const { state, spec, pid, endpoints } = view;
       assert.deepEqual(
         [state, spec.image, spec.isolation, pid, endpoints],

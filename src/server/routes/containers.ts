@@ -96,7 +96,7 @@ async function checkPlatform({ images }: Services, reference: string, platform: 
 }
 
 async function inspect(services: Services, call: Call): Promise<void> {
-  const view = services.engine.workloads.get(call.param());
+  const view = await services.engine.workloads.inspect(call.param());
   const sizes = call.flag('size') ? await sizesOf(services, view) : undefined;
   const counters = call.flag('counters')
     ? await services.engine.workloads.networkCounters(view.id)
