@@ -5,5 +5,5 @@ import { CONTAINER_IMAGE, labSuite, release } from './suite.ts';
 labSuite({
   release: release('debian-12'),
   ...{ kind: CONTAINER_IMAGE, kvm: false, memory: '2G' },
-  scenarios: ['unit', 'limits'],
+  scenarios: ['unit', 'groups'],
 });

@@ -51,7 +51,7 @@ export class Firewall {
    */
   watch(failed: (error: unknown) => void, others: (table: string) => void = () => {}): TableWatch {
     const heal = () => void this.heal().catch(failed);
-    return watchTables((table) => (table === this.#table ? heal() : others(table)), heal);
+    return watchTables((table) => (table === this.#table ? heal() : others(table)), heal, failed);
   }
 
   /** Makes the tables anew if they are not those that were left. */
