@@ -103,8 +103,11 @@ static void give_up_waiting(struct channel *channel)
 {
     struct conn *conn = channel->conn;
     uint32_t number = channel->number;
-    if (conn)
-        conn_fail(conn, "timeout", 0, "the guest did not answer within %lld ms (%s); kill the workload if it does not recover",
+    if (conn && main_state() == MAIN_PAUSED)
+        conn_fail(conn, "conflict", 0, "the instance was paused during %s; resume it and try again", channel->op);
+    else if (conn)
+        conn_fail(conn, "timeout", 0,
+                  "the guest did not answer within %lld ms (%s); kill the workload if it does not recover",
                   limit_of(channel), channel->op);
     release(channel);
     link_send(FRAME_OPEN, number, "", 0);
