@@ -16,6 +16,8 @@
 #include "tar-format.h"
 
 #define DEEPEST 1024
+/* Copies that may be in each other's way at one name. */
+#define MOST_TURNS 64
 
 /* Folders get their times last: filling them changes these. */
 struct folder {
@@ -244,7 +246,7 @@ static int make_node(struct unpacker *unpacker, int parent, const char *name, co
     return errno = error, result;
 }
 
-static int make(struct unpacker *unpacker, int parent, const char *name, const struct tar_entry *entry)
+static int make_once(struct unpacker *unpacker, int parent, const char *name, const struct tar_entry *entry)
 {
     if (entry->type == '1') return make_link(unpacker, parent, name, entry);
     enum way way = make_way(unpacker, parent, name, entry);
@@ -252,6 +254,18 @@ static int make(struct unpacker *unpacker, int parent, const char *name, const s
     if (way == WAY_FILE_STAYS) return fill_file(unpacker, parent, name, entry);
     if (entry->type == '5') return make_folder(unpacker, parent, name, entry, way == WAY_FOLDER_STAYS);
     return entry->type == '0' ? make_file(unpacker, parent, name, entry) : make_node(unpacker, parent, name, entry);
+}
+
+/* Another copy can make the same name between the removal of what was there and the making; nothing of the content has
+ * been read by then, so that both start again and the later one stays. */
+static int make(struct unpacker *unpacker, int parent, const char *name, const struct tar_entry *entry)
+{
+    int result = -1;
+    for (int turn = 0; turn < MOST_TURNS && result < 0; turn++) {
+        result = make_once(unpacker, parent, name, entry);
+        if (errno != EEXIST || *unpacker->stream->problem) break;
+    }
+    return result;
 }
 
 static int unpack(struct unpacker *unpacker, const struct tar_entry *entry)
