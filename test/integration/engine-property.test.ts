@@ -9,9 +9,9 @@ for (const { isolations, steps } of [
   { isolations: ['container'], steps: 144 },
   { isolations: ['container', 'vm'], steps: 72 },
 ] as const)
-  test(`random calls in parallel leave no trace and no lie (${isolations.join(', ')})`, async (t) => {
-    const seed = Math.floor(Math.random() * 2 ** 32);
-    t.diagnostic(`seed ${seed}`);
+  test(`random calls in parallel leave no trace and no lie (${isolations.join(', ')})`, async () => {
+    // The same calls at every run; scripts/property.sh looks for new ones.
+    const seed = 2026;
     const prepare = (root: string) => seedVmCache(join(root, 'vm'));
     const { findings, daemonsKilled } = await runProperty({ steps, seed, isolations, prepare });
     assert.deepEqual(findings, [], `seed ${seed}`);

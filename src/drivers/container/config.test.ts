@@ -309,6 +309,13 @@ describe('what the runtime says', () => {
     assert.equal(error.exitStatus, 127);
     assert.match(error.message, /exec: "x": executable file not found in \$PATH/);
   });
+  it('of a pause between two looks is a conflict', () => {
+    for (const message of [
+      'the container `a1` is paused',
+      'cannot exec in a paused container (use --ignore-paused)',
+    ])
+      assert.ok(isBerthError(launchError('exec', 'x', new BerthError('internal', message)), 'conflict'));
+  });
 });
 
 describe('tables, devices and limits', () => {

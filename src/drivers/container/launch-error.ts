@@ -28,6 +28,9 @@ function executionProblem(message: string, command: string): string | undefined 
   return lower.includes('exec format error') ? 'exec format error' : undefined;
 }
 
+/** A pause between our look at the state and the runtime's, in the words of crun and runc. */
+const PAUSED = /container `?[\w-]+`? is paused|cannot exec in a paused container/;
+
 /**
  * The error of a failed start or exec. A command that could not be executed keeps its exit status (126, 127); anything
  * else of the runtime's is `internal` with its own words.
@@ -39,6 +42,8 @@ export function launchError(action: 'create' | 'exec', command: string, error: u
   const problem = error.exitStatus === undefined ? undefined : executionProblem(message, command);
   if (problem === undefined) {
     if (error.code !== 'internal') return error;
+    if (PAUSED.test(message))
+      return new BerthError('conflict', 'the container is paused, unpause it before exec', { cause: error });
     return new BerthError('internal', `${prefix}: ${message}`, { cause: error });
   }
   return new BerthError(
