@@ -1,7 +1,7 @@
 // The workloads of one comparison: made with a label, and none of them left behind.
 
 import { randomBytes } from 'node:crypto';
-import { type Isolation, isBerthError, type WorkloadSpec } from '../core/index.ts';
+import { type Isolation, isBerthError, PLAIN_SPEC, type WorkloadSpec } from '../core/index.ts';
 import type { Engine } from '../engine/api.ts';
 
 /** Every workload that a comparison makes carries this label; its value is the comparison's own token. */
@@ -81,38 +81,12 @@ export async function removeLeftovers(engine: Engine): Promise<void> {
 
 function workloadSpec(image: string, isolation: Isolation, token: string, change: SpecChange): WorkloadSpec {
   return {
+    ...PLAIN_SPEC,
     image,
     isolation,
-    env: [],
-    additionalGroups: [],
-    domainname: '',
-    tty: false,
-    openStdin: false,
-    stdinOnce: false,
-    attachStdin: false,
     attachStdout: true,
     attachStderr: true,
     labels: { [LABEL]: token },
-    exposedPorts: [],
-    autoRemove: false,
-    restart: { name: 'no', maximumRetryCount: 0 },
-    networkMode: 'none',
-    networks: [],
-    ports: [],
-    publishAllPorts: false,
-    ipc: 'private',
-    pidMode: 'private',
-    mounts: [],
-    devices: [],
-    sysctls: {},
-    extraHosts: [],
-    dns: [],
-    resources: { ulimits: [], shmBytes: 64 << 20, oomKillDisable: false },
-    security: { privileged: false, capAdd: [], capDrop: [], noNewPrivileges: false, seccomp: 'default' },
-    readonlyRoot: false,
-    init: false,
-    log: { driver: 'json-file', maxFiles: 1 },
-    annotations: {},
     ...change,
   };
 }

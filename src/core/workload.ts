@@ -161,3 +161,37 @@ export interface BerthEvent {
   /** Nanoseconds since the epoch. */
   readonly timeNano: bigint;
 }
+
+/** A specification that asks for nothing: no network, no mounts, no limits, the defaults of each isolation. */
+export const PLAIN_SPEC: Omit<WorkloadSpec, 'image' | 'isolation'> = {
+  env: [],
+  additionalGroups: [],
+  domainname: '',
+  labels: {},
+  tty: false,
+  openStdin: false,
+  stdinOnce: false,
+  attachStdin: false,
+  attachStdout: false,
+  attachStderr: false,
+  exposedPorts: [],
+  autoRemove: false,
+  restart: { name: 'no', maximumRetryCount: 0 },
+  networkMode: 'none',
+  networks: [],
+  ports: [],
+  publishAllPorts: false,
+  extraHosts: [],
+  dns: [],
+  ipc: 'private',
+  pidMode: 'private',
+  mounts: [],
+  devices: [],
+  sysctls: {},
+  annotations: {},
+  resources: { ulimits: [], shmBytes: 64 << 20, oomKillDisable: false },
+  security: { privileged: false, capAdd: [], capDrop: [], noNewPrivileges: false, seccomp: 'default' },
+  readonlyRoot: false,
+  init: false,
+  log: { driver: 'json-file', maxFiles: 1 },
+};

@@ -3,7 +3,7 @@
 
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { InstanceSpec, Isolation, WorkloadSpec } from '../core/index.ts';
+import { type InstanceSpec, type Isolation, PLAIN_SPEC, type WorkloadSpec } from '../core/index.ts';
 import type { EngineContext } from './context.ts';
 import { saveRecord, type WorkloadRecord } from './records.ts';
 
@@ -17,7 +17,8 @@ export async function standIn(
   reason: string,
 ): Promise<WorkloadRecord> {
   const dir = join(ctx.workloadsDir, id);
-  const spec = unknownSpec(isolation);
+  // A specification of the right form, in place of the unknown one; it is not in force.
+  const spec: WorkloadSpec = { ...PLAIN_SPEC, image: UNKNOWN, isolation };
   const name = id.slice(0, 12);
   const record: WorkloadRecord = {
     version: 1,
@@ -77,43 +78,5 @@ function unknownInstance(id: string, dir: string, cgroupPath: string, spec: Work
     log: spec.log,
     annotations: {},
     cgroupPath,
-  };
-}
-
-/** A specification of the right form for a workload whose own is unknown. The values are not in force. */
-function unknownSpec(isolation: Isolation): WorkloadSpec {
-  return {
-    image: UNKNOWN,
-    isolation,
-    env: [],
-    additionalGroups: [],
-    domainname: '',
-    labels: {},
-    tty: false,
-    openStdin: false,
-    stdinOnce: false,
-    attachStdin: false,
-    attachStdout: false,
-    attachStderr: false,
-    exposedPorts: [],
-    autoRemove: false,
-    restart: { name: 'no', maximumRetryCount: 0 },
-    networkMode: 'none',
-    networks: [],
-    ports: [],
-    publishAllPorts: false,
-    extraHosts: [],
-    dns: [],
-    ipc: 'private',
-    pidMode: 'private',
-    mounts: [],
-    devices: [],
-    sysctls: {},
-    annotations: {},
-    resources: { ulimits: [], shmBytes: 64 << 20, oomKillDisable: false },
-    security: { privileged: false, capAdd: [], capDrop: [], noNewPrivileges: false, seccomp: 'default' },
-    readonlyRoot: false,
-    init: false,
-    log: { driver: 'json-file', maxFiles: 1 },
   };
 }
