@@ -102,9 +102,10 @@ export const hostScenarios: readonly Scenario[] = [
     area: 'networks',
     covers: 'network create, ls, inspect, rm, prune',
     once: true,
-    run: async ({ docker, name }) => {
+    run: async ({ docker, name, octet }) => {
       const [own, other] = [name('net'), name('other')];
-      const flags = ['--subnet', '10.201.0.0/24', '--gateway', '10.201.0.9', '--label', 'a=b'];
+      const [subnet, gateway] = [`10.${octet}.1.0/24`, `10.${octet}.1.9`];
+      const flags = ['--subnet', subnet, '--gateway', gateway, '--label', 'a=b'];
       assert.match(expectOk(await docker(['network', 'create', ...flags, own])), /^[0-9a-f]{64}$/);
       const names = expectOk(await docker(['network', 'ls', '--format', '{{.Name}} {{.Driver}}']));
       for (const line of ['host host', 'none null', 'bridge bridge', `${own} bridge`])
@@ -113,7 +114,7 @@ export const hostScenarios: readonly Scenario[] = [
       const config = '{{range .IPAM.Config}}{{.Subnet}} {{.Gateway}}{{end}}';
       assert.equal(
         expectOk(await docker(['network', 'inspect', '-f', config, own])),
-        '10.201.0.0/24 10.201.0.9',
+        `${subnet} ${gateway}`,
       );
       assert.equal(expectOk(await docker(['network', 'ls', '-q', '--filter', 'label=a=b'])).length, 12);
       assert.match((await docker(['network', 'create', ...flags, other])).stderr, /overlaps/);
