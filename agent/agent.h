@@ -148,11 +148,9 @@ void process_oom(void);
 /* The host no longer cares: the process is killed and its channel forgotten. 0 when no process owns the channel. */
 int process_cancel(uint32_t channel);
 
-/* files.c: stat, read, write, changes, processes and sync, each by a child of its own: it may have to wait for what the
+/* files.c: stat, read, write, changes, identity, processes and sync, each by a child of its own: it may have to wait for what the
  * workload owns. */
 void files_serve(uint32_t channel, const char *operation, const struct fields *fields);
-/* The user and group files as they are now. */
-void files_accounts(uint32_t channel);
 int files_frame(const struct frame *frame);
 void files_cancel(uint32_t channel);
 void files_end_all(void);

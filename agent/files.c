@@ -137,6 +137,11 @@ static int serve_other(int socket, const char *operation)
 
 static int is_other(const char *operation) { return !strcmp(operation, "processes") || !strcmp(operation, "sync"); }
 
+static int is_one_shot(const char *operation)
+{
+    return !strcmp(operation, "stat") || !strcmp(operation, "sync") || !strcmp(operation, "identity");
+}
+
 static void serve(int socket, const char *operation, const struct fields *fields) __attribute__((noreturn));
 static void serve(int socket, const char *operation, const struct fields *fields)
 {
@@ -154,15 +159,6 @@ static void serve(int socket, const char *operation, const struct fields *fields
     _exit(fsops_serve(socket, root, operation, fields, &pending));
 }
 
-void files_accounts(uint32_t channel)
-{
-    struct buffer fields = {0};
-    int root = open(ROOT_PATH, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    fsops_accounts(&fields, root);
-    if (root >= 0) close(root);
-    link_send_fields(FRAME_OPENED, channel, &fields);
-}
-
 void files_serve(uint32_t channel, const char *operation, const struct fields *fields)
 {
     struct failure failure;
@@ -178,7 +174,7 @@ void files_serve(uint32_t channel, const char *operation, const struct fields *f
     struct relay *relay = xmalloc(sizeof *relay);
     *relay = (struct relay){.channel = channel, 
                             .credit = WINDOW_BYTES,
-                            .one_shot = !strcmp(operation, "stat") || !strcmp(operation, "sync"),
+                            .one_shot = is_one_shot(operation),
                             .next = relays};
     relays = relay;
     relay->pid = fork();

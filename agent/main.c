@@ -116,7 +116,6 @@ static void operation(const struct frame *frame, const struct fields *fields)
     if (!strcmp(op, "unplug")) return op_unplug(channel, fields);
     if (!strcmp(op, "clock")) return op_clock(channel, fields);
     if (!strcmp(op, "limit")) return op_limit(channel, fields);
-    if (!strcmp(op, "accounts")) return files_accounts(channel);
     if (!strcmp(op, "freeze")) return fork_freeze(channel);
     if (!strcmp(op, "thaw")) return fork_thaw(channel, fields);
     if (!strcmp(op, "fork")) return fork_become(channel, fields);

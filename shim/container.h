@@ -60,9 +60,18 @@ void exec_open(struct conn *conn, const struct fields *fields);
 /* The container has ended, and with it every process in it: their clients are told so. */
 void execs_killed(void);
 
-/* files.c: stat, read, write, changes, accounts. -1: not one of these. */
+/* files.c: stat, read, write, changes, identity. -1: not one of these. */
 int files_operation(struct conn *conn, const char *op, const struct fields *fields);
+/* Kills all children that look at files. */
 void files_stop(void);
+/* Watches such a child; `ended` may be NULL. */
+void files_worker(pid_t pid, void (*ended)(void *context), void *context);
+/* In a child: keeps this descriptor, as 3, and nothing else of ours. Were the listening socket still open here after the shim
+ * was killed, the next daemon would wait for an answer from it. Returns 3. */
+int files_only_socket(int fd);
+
+/* identity.c: who a process would be, by the user and group files that the main process sees, or is going to. */
+void identity_open(struct conn *conn, const struct fields *fields);
 
 /* Writes a file whole; 0, or -1 with errno. */
 int write_file(const char *path, const char *text, size_t length);

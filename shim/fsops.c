@@ -12,11 +12,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "accounts.h"
 #include "resolve.h"
 #include "tar.h"
 
 #define FRAME_PART 65536
-#define MAX_ACCOUNTS 400000
 
 /* Bytes of the archive that a client sends: what is left of the current frame, and whether the end was seen. */
 struct source {
@@ -276,34 +276,29 @@ static int serve_write(int socket, int root, const char *path, const struct fiel
     return fail_with(socket, error, stream.problem);
 }
 
-void fsops_account(struct buffer *fields, const char *name, int found)
+int fsops_identity(int socket, int passwd, int group, const struct fields *process)
 {
-    char *text = xmalloc(MAX_ACCOUNTS + 1);
-    int fd = found < 0 ? -1 : reopen_file(found, O_RDONLY);
-    ssize_t length = fd < 0 ? -1 : read(fd, text, MAX_ACCOUNTS);
-    if (fd >= 0) close(fd);
-    if (length > 0) {
-        text[length] = 0;
-        field_add(fields, name, text);
-    }
-    free(text);
+    struct identity identity;
+    struct buffer fields = {0};
+    int files[2] = {passwd < 0 ? -1 : reopen_file(passwd, O_RDONLY), group < 0 ? -1 : reopen_file(group, O_RDONLY)};
+    if (accounts_resolve(&identity, files[0], files[1], process) < 0) return fail_with(socket, EINVAL, identity.problem);
+    field_add_number(&fields, "uid", identity.uid);
+    field_add_number(&fields, "gid", identity.gid);
+    for (int i = 0; i < identity.group_count; i++) field_add_number(&fields, "group", identity.groups[i]);
+    field_add(&fields, "home", identity.home);
+    return send_fields(socket, FRAME_OPENED, &fields) < 0;
 }
 
-void fsops_accounts(struct buffer *fields, int root)
+int fsops_knows(const char *op)
 {
-    static const char *const files[][2] = {{"passwd", "/etc/passwd"}, {"group", "/etc/group"}};
-    for (size_t i = 0; i < 2; i++) {
-        int found = resolve(root, files[i][1], O_PATH);
-        fsops_account(fields, files[i][0], found);
-        if (found >= 0) close(found);
-    }
+    return !strcmp(op, "stat") || !strcmp(op, "read") || !strcmp(op, "write") || !strcmp(op, "identity");
 }
-
-int fsops_knows(const char *op) { return !strcmp(op, "stat") || !strcmp(op, "read") || !strcmp(op, "write"); }
 
 int fsops_serve(int socket, int root, const char *op, const struct fields *fields, struct buffer *pending)
 {
     const char *path = fields_get(fields, "path");
+    if (!strcmp(op, "identity"))
+        return fsops_identity(socket, resolve(root, "/etc/passwd", O_PATH), resolve(root, "/etc/group", O_PATH), fields);
     if (!path || strlen(path) >= PATH_MAX) return fail_with(socket, EINVAL, "no valid path given");
     umask(0);
     if (!strcmp(op, "write")) return serve_write(socket, root, path, fields, pending);

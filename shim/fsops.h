@@ -1,4 +1,4 @@
-/* Operations on files of an instance: stat, read (a tar out), write (a tar in), changes. For the shim and the guest
+/* Operations on files of an instance: stat, read (a tar out), write (a tar in), changes, identity. For the shim and the guest
  * agent alike: each call speaks frames on a connected stream socket, blocking, in a process of its own. */
 #ifndef BERTH_FSOPS_H
 #define BERTH_FSOPS_H
@@ -13,10 +13,8 @@ int fsops_knows(const char *op);
 int fsops_serve(int socket, int root, const char *op, const struct fields *fields, struct buffer *pending);
 /* Lists what the overlay's upper folder changes against the lower ones, the uppermost first. */
 int fsops_changes(int socket, int upper, const int *lower, int count);
-/* Adds the root's user and group files, as far as they are regular files, as fields "passwd" and "group". */
-void fsops_accounts(struct buffer *fields, int root);
-/* Adds the text of one, opened as O_PATH, when it is a regular file; -1 is none. */
-void fsops_account(struct buffer *fields, const char *name, int found);
+/* Says who a process would be (accounts.h) by these files, opened as O_PATH, or -1 for none. Ends with the process. */
+int fsops_identity(int socket, int passwd, int group, const struct fields *process);
 /* Sends FAIL with the code that fits errno. Returns 1. */
 int fsops_fail(int socket, int error, const char *what);
 

@@ -46,7 +46,7 @@ static int is_one_of(const char *op, const char *names)
 
 enum answers link_answers(const char *op)
 {
-    if (is_one_of(op, " stat stats sync accounts limit ")) return ANSWERS_ONCE;
+    if (is_one_of(op, " stat stats sync identity limit ")) return ANSWERS_ONCE;
     return is_one_of(op, " exec read write changes processes ") ? ANSWERS_STREAM : ANSWERS_NOTHING;
 }
 

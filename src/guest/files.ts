@@ -12,6 +12,7 @@ import {
 import { encodeFields, FRAME, type Frame } from '../formats/frames.ts';
 import { within } from '../host/patience.ts';
 import { type Fields, type FieldValues, failure, field, type ShimConnection } from './connection.ts';
+import { askIdentity, type Identity, type User } from './identity.ts';
 
 const WRITE_PART = 256 << 10;
 /** Limit for the answer to an archive once all of it is sent: its last part may wait for a slow disk. */
@@ -20,8 +21,8 @@ const WRITE_LIMIT_MS = 120_000;
 /** How to reach a shim that has the file system mounted; `release` when done, whatever happened. */
 export interface FilesAccess {
   open(): Promise<{ readonly connection: ShimConnection; release(): void }>;
-  /** Owner of what is written with `copyUidGid`: the workload's user; where it has none, owners are the archive's. */
-  owner(): Promise<{ readonly uid: number; readonly gid: number } | undefined>;
+  /** The workload's: the owner of what is written with `copyUidGid`. Where it has none, owners are the archive's. */
+  user(): User;
 }
 
 interface Begun {
@@ -71,8 +72,19 @@ export class ShimFiles implements Files {
     return outputOf(connection, release);
   }
 
+  async #owner(): Promise<Identity | undefined> {
+    const user = this.#access.user();
+    if (user.user === '') return undefined;
+    const ask = async (op: string, fields: FieldValues) => {
+      const { opened, end } = await this.#begin(op, fields);
+      end();
+      return opened;
+    };
+    return askIdentity(ask, user);
+  }
+
   async write(path: string, tar: Readable, options: WriteOptions): Promise<void> {
-    const owner = options.copyUidGid ? await this.#access.owner() : undefined;
+    const owner = options.copyUidGid ? await this.#owner() : undefined;
     // An archive under way cannot be sent again: the shim is asked before whether it serves files.
     const asked = await this.#begin('stat', { path: '/' });
     // Each operation has a connection of its own: a container's shim gives it to a process that ends with the operation.
@@ -100,11 +112,7 @@ export class ShimFiles implements Files {
   }
 }
 
-function openWrite(
-  path: string,
-  options: WriteOptions,
-  owner: { readonly uid: number; readonly gid: number } | undefined,
-): Buffer {
+function openWrite(path: string, options: WriteOptions, owner: Identity | undefined): Buffer {
   return encodeFields({
     op: 'write',
     path,

@@ -85,8 +85,8 @@ describe('files over a connection', () => {
       socket.end(Buffer.concat([encodeFrame(FRAME.opened), ...parts, encodeFrame(FRAME.exit)]));
     };
     const connection = await connectShim(dir);
-    const owner = () => Promise.resolve({ uid: 0, gid: 0 });
-    const files = new ShimFiles({ open: async () => ({ connection, release: () => {} }), owner });
+    const user = () => ({ user: '', additionalGroups: [] });
+    const files = new ShimFiles({ open: async () => ({ connection, release: () => {} }), user });
     const stream = await files.read('/');
     await connection.closed;
     assert.equal((await buffer(stream)).length, 100_000);

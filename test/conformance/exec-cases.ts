@@ -1,8 +1,12 @@
 // More processes in a running instance, and what processes see.
 
 import assert from 'node:assert/strict';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { BerthError, type Instance, isBerthError, type ProcessSpec } from '../../src/core/index.ts';
-import { collect, until } from './fixture.ts';
+import { tarOf } from '../fixtures/tar.ts';
+import { collect, until, type Workbench } from './fixture.ts';
 import type { Case } from './instance-suite.ts';
 
 const PROCESS: ProcessSpec = {
@@ -28,6 +32,34 @@ async function output(instance: Instance, args: readonly string[], change: Parti
   const process = await exec(instance, args, change);
   const streams = await collect(process, change.tty ?? false);
   return { ...streams, code: (await process.exit).code };
+}
+
+/** A layer whose user `far`, and the groups with it, stand behind more than 600,000 bytes of others. */
+async function crowdedLayer(root: string): Promise<string> {
+  const layer = join(root, 'crowd');
+  await mkdir(join(layer, 'etc'), { recursive: true });
+  const names = Array.from({ length: 20_000 }, (_, number) => `user${number}`);
+  const accounts = names.map((name, number) => `${name}:x:${10_000 + number}:100::/:/bin/sh\n`).join('');
+  const groups = names.map((name, number) => `${name}:x:${40_000 + number}:one,two\n`).join('');
+  assert.ok(accounts.length > 600_000 && groups.length > 500_000);
+  await writeFile(
+    join(layer, 'etc/passwd'),
+    `root:x:0:0::/root:/bin/sh\n${accounts}far:x:4242:4243::/far:/bin/sh`,
+  );
+  await writeFile(
+    join(layer, 'etc/group'),
+    `root:x:0:\n${groups}all:x:77:${names.join(',')},far\nrear:x:78:\n`,
+  );
+  return layer;
+}
+
+async function crowded(bench: Workbench) {
+  return {
+    rootfs: {
+      imageId: `sha256:${'c'.repeat(64)}`,
+      layers: [...bench.layers, await crowdedLayer(bench.root)],
+    },
+  };
 }
 
 export const execCases: readonly Case[] = [
@@ -61,6 +93,28 @@ export const execCases: readonly Case[] = [
       for (let tries = 0; tries < 2; tries++) await assert.rejects(instance.start(), /nobody-here/);
       assert.deepEqual(await output, { stdout: '', stderr: '' });
       assert.equal((await instance.state()).state, 'created');
+    },
+  ],
+  [
+    'finds users and groups however many others stand before them',
+    async ({ bench, driver }) => {
+      const whoAmI = ['sh', '-c', 'echo $(id -u) $(id -g) $(id -G | tr " " "\n" | sort -n) $HOME'];
+      const image = await crowded(bench);
+      const first = await bench.run(driver, whoAmI, { ...image, process: { user: 'far' } });
+      assert.equal(first.stdout, '4242 4243 77 4243 /far\n');
+      const second = await bench.run(driver, whoAmI, {
+        ...image,
+        process: { user: '4242:rear', additionalGroups: ['all', 'user19999'] },
+      });
+      assert.equal(second.stdout, '4242 78 77 78 59999 /far\n');
+      const box = await bench.create(driver, ['sleep', '1000'], { ...image, process: { user: 'far:all' } });
+      const entry = Readable.from([tarOf([{ name: 'mine', content: 'x' }])]);
+      await box.files?.write('/tmp', entry, { copyUidGid: true, noOverwriteDirNonDir: false });
+      await box.start();
+      const further = await output(box, whoAmI, { user: 'far', env: ['PATH=/bin'] });
+      assert.equal(further.stdout, '4242 4243 77 4243 /far\n');
+      assert.equal((await output(box, ['stat', '-c', '%u:%g', '/tmp/mine'])).stdout, '4242:77\n');
+      await assert.rejects(exec(box, ['true'], { user: 'farther' }), /unable to find user farther/);
     },
   ],
   [

@@ -66,7 +66,7 @@ describe('a shim', () => {
     const instance = lab.bench.own(await lab.driver.create(spec));
     await instance.start();
     const second = spawnShim(SHIM_PATH, '/usr/bin/crun', spec);
-    await assert.rejects(second.prepare('accounts'), {
+    await assert.rejects(second.prepare('identity'), {
       code: 'conflict',
       message: /another supervisor holds/,
     });

@@ -215,7 +215,7 @@ describe('a supervisor', { timeout: 120_000, concurrency: 3 }, () => {
 
   test('answers its clients in time when the guest does not, and kills it at their word', async () => {
     const machine = await started([]);
-    const asked = ['exec', 'stat', 'read', 'stats', 'accounts', 'changes', 'processes', 'pause'];
+    const asked = ['exec', 'stat', 'read', 'stats', 'identity', 'changes', 'processes', 'pause'];
     await each(asked, async (op) => {
       const connection = await connectShim(machine.spec.dir);
       await assert.rejects(

@@ -9,7 +9,6 @@ import {
 } from '../../core/index.ts';
 import { splitDevice } from '../../host/block-device.ts';
 import { parseCgroupMounts } from '../../host/cgroup.ts';
-import { resolveUser } from './accounts.ts';
 import { capabilitiesOf, parseCapabilityMask } from './capabilities.ts';
 import { type HostTraits, ociConfig } from './config.ts';
 import { filesOf, mountsOf } from './config-mounts.ts';
@@ -263,34 +262,6 @@ describe('seccomp', () => {
     const context = { capabilities: [], arch: 'x64', kernel: '6.1' };
     assert.throws(() => customSeccomp('{', context), /not JSON/);
     assert.throws(() => customSeccomp('{"syscalls":[{}]}', context), /defaultAction/);
-  });
-});
-
-describe('resolveUser', () => {
-  const files = {
-    passwd: 'root:x:0:0::/root:\nada:x:7:8::/home/ada:\nbad:line\n',
-    group: 'wheel:x:10:root,ada\n',
-  };
-  it('follows Docker’s rules', () => {
-    assert.deepEqual(resolveUser('', [], files), { uid: 0, gid: 0, additionalGids: [0, 10], home: '/root' });
-    assert.deepEqual(resolveUser('ada', ['99'], files), {
-      uid: 7,
-      gid: 8,
-      additionalGids: [8, 10, 99],
-      home: '/home/ada',
-    });
-    assert.deepEqual(resolveUser('7:wheel', [], files), {
-      uid: 7,
-      gid: 10,
-      additionalGids: [10],
-      home: '/home/ada',
-    });
-    assert.deepEqual(resolveUser('1234', [], files), { uid: 1234, gid: 0, additionalGids: [0], home: '/' });
-  });
-  it('refuses names that are in no file', () => {
-    assert.throws(() => resolveUser('eve', [], files), /unable to find user eve/);
-    assert.throws(() => resolveUser('ada:nogroup', [], files), /unable to find group nogroup/);
-    assert.throws(() => resolveUser('99999999999', [], files), /out of range/);
   });
 });
 

@@ -8,9 +8,9 @@ import type {
   TerminalSize,
   UlimitSpec,
 } from '../../core/index.ts';
+import type { Identity } from '../../guest/index.ts';
 import type { DeviceNumber } from '../../host/block-device.ts';
 import { CPU_PERIOD_US } from '../../host/cgroup-limits.ts';
-import type { Identity } from './accounts.ts';
 import { capabilitiesOf } from './capabilities.ts';
 import { coveredPaths, INIT_PATH, mountsOf, rootPropagation } from './config-mounts.ts';
 import type { OciSeccomp } from './seccomp.ts';

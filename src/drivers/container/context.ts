@@ -1,6 +1,7 @@
 // What all containers of a driver share.
 
 import type { Instance, InstanceSpec } from '../../core/index.ts';
+import type { Identity } from '../../guest/index.ts';
 import type { HostTraits } from './config.ts';
 import type { OciSeccomp } from './seccomp.ts';
 
@@ -11,8 +12,8 @@ export interface DriverContext {
   readonly traits: HostTraits;
   /** The compiled form of a filter if this runtime takes one and it is at hand. */
   compiled(filter: OciSeccomp): string | undefined;
-  /** What images say of users, by image id: layers never change. */
-  readonly accounts: Map<string, { readonly passwd: string; readonly group: string }>;
+  /** What images say of users, by image and user: layers never change. */
+  readonly identities: Map<string, Identity>;
   /** Kills and removes what a supervisor that died left behind. */
   sweep(spec: InstanceSpec): Promise<void>;
   /** The instance is gone for good. */

@@ -11,10 +11,9 @@ import {
   type Instance,
   type InstanceSpec,
 } from '../../core/index.ts';
-import { livingShim } from '../../guest/index.ts';
+import { type Identity, livingShim } from '../../guest/index.ts';
 import { diskNumber } from '../../host/block-device.ts';
 import { removeEmptyCgroup } from '../../host/cgroup.ts';
-import { resolveUser } from './accounts.ts';
 import { adoptContainer, endContainer, sweep } from './adopt.ts';
 import { ociConfig } from './config.ts';
 import type { DriverContext } from './context.ts';
@@ -28,6 +27,8 @@ import { defaultSeccomp } from './seccomp.ts';
 import { SeccompCache } from './seccomp-cache.ts';
 import { seccompOf } from './supervisor.ts';
 import { readTraits } from './traits.ts';
+
+const ROOT: Identity = { uid: 0, gid: 0, additionalGids: [0], home: '/' };
 
 export interface ContainerDriverOptions {
   /** The static berth-shim. */
@@ -51,7 +52,7 @@ export class ContainerDriver implements Driver {
     this.#context = {
       shimPath: options.shimPath,
       traits: readTraits(),
-      accounts: new Map(),
+      identities: new Map(),
       runtimePath: () => this.#runtimePath(),
       compiled: (filter) => this.#filters?.peek(filter),
       sweep,
@@ -122,11 +123,10 @@ export class ContainerDriver implements Driver {
   /** Finds what is wrong with a spec before anyone starts it; users are looked up at the start only. */
   #check(spec: InstanceSpec): void {
     const seccomp = seccompOf(spec, this.#context);
-    const root = resolveUser('', [], { passwd: '', group: '' });
     ociConfig({
       spec,
       host: this.#context.traits,
-      identity: root,
+      identity: ROOT,
       devices: devicesOf(spec),
       diskNumber,
       ...(seccomp === undefined ? {} : { seccomp }),

@@ -9,13 +9,12 @@ import {
   type ProcessSpec,
   type TerminalSize,
 } from '../../core/index.ts';
-import { type Fields, field, ShimProcessIo } from '../../guest/index.ts';
+import { askIdentity, type Fields, field, ShimProcessIo } from '../../guest/index.ts';
 import { settlesWithin } from '../../host/patience.ts';
-import { resolveUser } from './accounts.ts';
 import { processConfig } from './config.ts';
 import type { DriverContext } from './context.ts';
 import { launchError } from './launch-error.ts';
-import { askAccounts, type ContainerSupervisor } from './supervisor.ts';
+import type { ContainerSupervisor } from './supervisor.ts';
 
 /** The runtime may be slow on a host that has much to do. */
 const EXEC_LIMIT_MS = 60_000;
@@ -45,8 +44,7 @@ export class ContainerExec implements Exec {
     const client = this.#supervisor.client();
     const connection = await client.connect();
     try {
-      const files = await askAccounts((op, fields) => connection.request(op, fields), this.#guard.spec());
-      const identity = resolveUser(process.user, process.additionalGroups, files);
+      const identity = await askIdentity((op, fields) => connection.request(op, fields), process);
       const config = processConfig(this.#guard.spec(), process, identity, this.#context.traits, size);
       const opened: Fields = await connection.request(
         'exec',

@@ -86,7 +86,7 @@ export class ContainerInstance implements Instance {
     this.files = new ContainerFiles(
       new ShimFiles({
         open: () => this.#supervisor.reachFiles(),
-        owner: async () => (this.#spec.process.user === '' ? undefined : this.#supervisor.identity()),
+        user: () => this.#spec.process,
       }),
       () => this.#spec,
       () => this.#supervisor.noteChanged(),

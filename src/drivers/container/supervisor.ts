@@ -13,9 +13,8 @@ import {
   type StartOptions,
 } from '../../core/index.ts';
 import {
-  type Fields,
-  type FieldValues,
-  field,
+  askIdentity,
+  type Identity,
   networkFields,
   type ShimClient,
   type ShimConnection,
@@ -24,7 +23,6 @@ import {
 import { diskNumber } from '../../host/block-device.ts';
 import { readIfExists } from '../../host/files.ts';
 import { Mutex } from '../../host/mutex.ts';
-import { type AccountFiles, type Identity, resolveUser } from './accounts.ts';
 import { endContainer } from './adopt.ts';
 import { capabilitiesOf } from './capabilities.ts';
 import { ociConfig } from './config.ts';
@@ -38,14 +36,12 @@ import { customSeccomp, defaultSeccomp, type OciSeccomp } from './seccomp.ts';
 interface Idle {
   readonly client: ShimClient;
   /** Resolves when it answers. */
-  readonly ready: Promise<AccountFiles>;
+  readonly ready: Promise<unknown>;
   /** What it is needed for; at 0 it is ended. */
   users: number;
   /** Resolves when the file system can be reached. */
   held: Promise<void> | undefined;
 }
-
-const NO_ACCOUNTS = Promise.resolve({ passwd: '', group: '' });
 
 /** The filter of a spec, or undefined for none. */
 export function seccompOf(spec: InstanceSpec, context: DriverContext): OciSeccomp | undefined {
@@ -128,9 +124,9 @@ export class ContainerSupervisor {
   async #start(options: StartOptions): Promise<ShimState> {
     const client = await this.#forStart();
     try {
-      const files = await this.#accountFiles(client);
+      const identity = await this.#identity(client);
       this.#changed = true;
-      const state = await client.start(await this.#startFields(files, options));
+      const state = await client.start(this.#startFields(identity, options));
       this.#adopt(client);
       return state;
     } catch (error) {
@@ -170,26 +166,25 @@ export class ContainerSupervisor {
       : error;
   }
 
-  async #accountFiles(client: ShimClient): Promise<AccountFiles> {
+  async #identity(client: ShimClient): Promise<Identity> {
     const spec = this.#spec();
-    const { imageId } = spec.rootfs;
-    const isOwn = this.#changed || spec.mounts.some((entry) => entry.type === 'bind');
-    const known = isOwn ? undefined : this.#context.accounts.get(imageId);
-    if (known !== undefined) return known;
-    const files = await askAccounts((op, fields) => client.prepare(op, fields), spec);
-    if (!isOwn) this.#context.accounts.set(imageId, files);
-    return files;
+    const { user, additionalGroups } = spec.process;
+    const ask = () => askIdentity((op, fields) => client.prepare(op, fields), spec.process, holdFields(spec));
+    if (this.#changed || spec.mounts.some((entry) => entry.type === 'bind')) return ask();
+    const key = JSON.stringify([spec.rootfs.imageId, user, additionalGroups]);
+    const identity = this.#context.identities.get(key) ?? (await ask());
+    this.#context.identities.set(key, identity);
+    return identity;
   }
 
-  async #startFields(files: AccountFiles, { size, network }: StartOptions) {
+  #startFields(identity: Identity, { size, network }: StartOptions) {
     const spec = this.#spec();
-    const { process } = spec;
     const seccomp = seccompOf(spec, this.#context);
     const seccompBpf = seccomp === undefined ? undefined : this.#context.compiled(seccomp);
     const config = ociConfig({
       spec,
       host: this.#context.traits,
-      identity: resolveUser(process.user, process.additionalGroups, files),
+      identity,
       devices: devicesOf(spec),
       diskNumber,
       ...(seccomp === undefined ? {} : { seccomp }),
@@ -231,22 +226,6 @@ export class ContainerSupervisor {
     }
   }
 
-  /** The identity of the main process's user, as the instance's files say now. */
-  async identity(): Promise<Identity> {
-    const { connection, release } = await this.reachFiles();
-    try {
-      const { process } = this.#spec();
-      return resolveUser(
-        process.user,
-        process.additionalGroups,
-        await askAccounts((op, fields) => connection.request(op, fields), this.#spec()),
-      );
-    } finally {
-      connection.close();
-      release();
-    }
-  }
-
   #waiting(held: boolean): Promise<Idle> {
     return this.#turn.run(() => this.#getIdle(held));
   }
@@ -254,7 +233,7 @@ export class ContainerSupervisor {
   async #getIdle(held: boolean): Promise<Idle> {
     // Started while we waited for our turn: that shim will do.
     if (this.#client !== undefined && this.#running)
-      return { client: this.#client, ready: NO_ACCOUNTS, users: 0, held: undefined };
+      return { client: this.#client, ready: Promise.resolve(), users: 0, held: undefined };
     await this.#lastOneGone();
     const idle = this.#idle ?? (await this.#makeIdle());
     idle.users++;
@@ -271,8 +250,7 @@ export class ContainerSupervisor {
 
   async #makeIdle(): Promise<Idle> {
     const client = await this.#spawn();
-    const ready = askAccounts((op, fields) => client.prepare(op, fields), this.#spec());
-    const idle: Idle = { client, ready, users: 0, held: undefined };
+    const idle: Idle = { client, ready: client.prepare('state'), users: 0, held: undefined };
     this.#idle = idle;
     void client.gone.then(() => {
       if (this.#idle === idle) this.#idle = undefined;
@@ -305,7 +283,7 @@ export class ContainerSupervisor {
   }
 }
 
-/** Fields of the hold and accounts operations. */
+/** What will be mounted, for operations before the start. */
 function holdFields(spec: InstanceSpec): { readonly source: string[]; readonly mount: string[] } {
   return { source: preparedBinds(spec), mount: mountFields(spec) };
 }
@@ -315,13 +293,4 @@ function mountFields(spec: InstanceSpec): string[] {
   return outerFirst(spec.mounts).flatMap((entry) =>
     entry.type === 'bind' ? [bindSource(spec, entry), entry.target, entry.readonly ? 'ro' : 'rw'] : [],
   );
-}
-
-/** Asks a shim for the user and group files that its main process has, or will have, under its mounts. */
-export async function askAccounts(
-  ask: (op: string, fields: FieldValues) => Promise<Fields>,
-  spec: InstanceSpec,
-): Promise<AccountFiles> {
-  const fields = await ask('accounts', holdFields(spec));
-  return { passwd: field(fields, 'passwd') ?? '', group: field(fields, 'group') ?? '' };
 }

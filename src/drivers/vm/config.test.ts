@@ -17,7 +17,6 @@ import {
 import { withoutMountPoints } from './files.ts';
 import { parseProcesses } from './inside.ts';
 import { checkGrowth, diskLimits, hostLimits, MONITOR_MEMORY_BYTES } from './limits.ts';
-import { resolveOwner } from './owner.ts';
 
 const SPEC: InstanceSpec = {
   ...{ id: 'ab'.repeat(32), dir: '/run/x', cgroupPath: '/berth/x', hostname: 'h', domainname: 'd.example' },
@@ -148,15 +147,6 @@ test('changes leave out mount points and folders listed only for them', () => {
     left.map(({ path }) => path),
     ['/var', '/var/log'],
   );
-});
-
-test('owners are resolved by name and by number', () => {
-  const passwd = 'root:x:0:0::/:/sh\nada:x:1000:1001::/:/sh\n';
-  const group = 'wheel:x:10:ada\n';
-  assert.deepEqual(resolveOwner('ada', passwd, group), { uid: 1000, gid: 1001 });
-  assert.deepEqual(resolveOwner('ada:wheel', passwd, group), { uid: 1000, gid: 10 });
-  assert.deepEqual(resolveOwner('77:88', passwd, group), { uid: 77, gid: 88 });
-  assert.deepEqual(resolveOwner('', passwd, group), { uid: 0, gid: 0 });
 });
 
 test('process lines become rows in the order of ps -ef', () => {

@@ -3,7 +3,6 @@
 import type { Readable } from 'node:stream';
 import type { FileChange, FileStat, Files, InstanceSpec, WriteOptions } from '../../core/index.ts';
 import { ShimFiles } from '../../guest/index.ts';
-import { ownerOf } from './owner.ts';
 import type { VmSupervisor } from './supervisor.ts';
 
 const isBelow = (path: string, folder: string) => path.startsWith(folder === '/' ? folder : `${folder}/`);
@@ -29,7 +28,7 @@ export class VmFiles implements Files {
     this.#spec = spec;
     this.#files = new ShimFiles({
       open: () => supervisor.reachFiles(),
-      owner: () => ownerOf(spec().process.user, supervisor),
+      user: () => spec().process,
     });
   }
 
