@@ -112,10 +112,7 @@ export const hostScenarios: readonly Scenario[] = [
         assert.ok(lines(names).includes(line), names);
       assert.equal(expectOk(await docker(['network', 'inspect', '-f', '{{.Driver}}', 'none'])), 'null');
       const config = '{{range .IPAM.Config}}{{.Subnet}} {{.Gateway}}{{end}}';
-      assert.equal(
-        expectOk(await docker(['network', 'inspect', '-f', config, own])),
-        `${subnet} ${gateway}`,
-      );
+      assert.equal(expectOk(await docker(['network', 'inspect', '-f', config, own])), `${subnet} ${gateway}`);
       assert.equal(expectOk(await docker(['network', 'ls', '-q', '--filter', 'label=a=b'])).length, 12);
       assert.match((await docker(['network', 'create', ...flags, other])).stderr, /overlaps/);
       assert.match((await docker(['network', 'inspect', other])).stderr, /not found|No such network/i);
