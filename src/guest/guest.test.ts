@@ -97,7 +97,7 @@ describe('stdio over a connection', () => {
   const open = async (tty: boolean) => {
     const connection = await connectShim(dir);
     await connection.request('attach');
-    return new ShimProcessIo(connection, tty);
+    return new ShimProcessIo(tty, connection);
   };
   const output = (socket: Socket) => {
     socket.write(encodeFrame(FRAME.opened));

@@ -8,18 +8,21 @@ import { parseExit } from './exit.ts';
 
 const INPUT_PART = 256 << 10;
 
-/** The stdio of a process whose operation (attach, exec) has been opened on this connection. */
+/**
+ * The stdio of a process whose operation (attach, exec) has been opened on a connection. One that is made without waits for
+ * `join`: input is kept until then.
+ */
 export class ShimProcessIo implements ProcessIo {
   readonly output: Readable;
   readonly input: Writable;
   readonly exit: Promise<ExitStatus>;
-  readonly #connection: ShimConnection;
   readonly #tty: boolean;
+  readonly #joined = Promise.withResolvers<ShimConnection>();
+  #connection: ShimConnection | undefined;
   #settle: { resolve(status: ExitStatus): void; reject(error: Error): void } | undefined;
   #unbounded = false;
 
-  constructor(connection: ShimConnection, tty: boolean) {
-    this.#connection = connection;
+  constructor(tty: boolean, connection?: ShimConnection) {
     this.#tty = tty;
     this.exit = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
@@ -27,16 +30,27 @@ export class ShimProcessIo implements ProcessIo {
     // Whoever only reads the output need not care how the process ended.
     this.exit.catch(() => {});
     this.output = new Readable({
-      read: () => connection.resume(),
+      read: () => this.#connection?.resume(),
       destroy: (error, done) => {
-        connection.resume();
+        this.#connection?.resume();
         done(error);
       },
     });
     this.input = this.#makeInput();
+    if (connection !== undefined) this.join(connection);
+  }
+
+  /** One that has ended meanwhile closes the connection. */
+  join(connection: ShimConnection): void {
+    if (this.#settle === undefined) {
+      connection.close();
+      return;
+    }
+    this.#connection = connection;
     connection.receive((frame) => this.#take(frame));
     // Frames may wait for a slow reader when the other end has gone.
     void connection.closed.then(() => connection.emptied()).then(() => this.#lost());
+    this.#joined.resolve(connection);
   }
 
   /**
@@ -45,22 +59,21 @@ export class ShimProcessIo implements ProcessIo {
    */
   takeRest(): void {
     this.#unbounded = true;
-    this.#connection.resume();
+    this.#connection?.resume();
   }
 
   #makeInput(): Writable {
-    const connection = this.#connection;
+    const send = async (chunk: Buffer) => {
+      const connection = await this.#joined.promise;
+      for (let at = 0; at < chunk.length; at += INPUT_PART)
+        connection.send(FRAME.stdin, chunk.subarray(at, at + INPUT_PART));
+      // A process may leave its input unread for as long as it likes.
+      await connection.drained({ limitMs: Number.POSITIVE_INFINITY });
+    };
+    const end = async () => void (await this.#joined.promise).send(FRAME.stdin);
     return new Writable({
-      write: (chunk: Buffer, _encoding, done) => {
-        for (let at = 0; at < chunk.length; at += INPUT_PART)
-          connection.send(FRAME.stdin, chunk.subarray(at, at + INPUT_PART));
-        // A process may leave its input unread for as long as it likes.
-        void connection.drained({ limitMs: Number.POSITIVE_INFINITY }).then(() => done());
-      },
-      final: (done) => {
-        connection.send(FRAME.stdin);
-        done();
-      },
+      write: (chunk: Buffer, _encoding, done) => void send(chunk).then(() => done(), done),
+      final: (done) => void end().then(() => done(), done),
     });
   }
 
@@ -86,29 +99,30 @@ export class ShimProcessIo implements ProcessIo {
     this.#settle = undefined;
     if (!this.output.destroyed) this.output.push(null);
     this.input.destroy();
-    this.#connection.close();
+    this.#connection?.close();
   }
 
   #lost(): void {
-    if (this.#settle === undefined) return;
-    this.#end(() =>
-      this.#settle?.reject(
-        new BerthError('unavailable', 'the connection to the process was lost before its end'),
-      ),
-    );
+    this.fail(new BerthError('unavailable', 'the connection to the process was lost before its end'));
+  }
+
+  /** Ends it without an exit, unless it has ended. */
+  fail(error: Error): void {
+    if (this.#settle !== undefined) this.#end(() => this.#settle?.reject(error));
   }
 
   async resize(size: TerminalSize): Promise<void> {
-    this.#connection.send(FRAME.resize, encodeFields({ rows: size.rows, columns: size.columns }));
+    this.#connection?.send(FRAME.resize, encodeFields({ rows: size.rows, columns: size.columns }));
   }
 
   signal(number: number): void {
-    this.#connection.send(FRAME.signal, encodeFields({ signal: number }));
+    this.#connection?.send(FRAME.signal, encodeFields({ signal: number }));
   }
 
   close(): void {
     // Output that waits for a reader is dropped.
     this.output.destroy();
-    this.#connection.close();
+    if (this.#connection === undefined) this.#lost();
+    else this.#connection.close();
   }
 }

@@ -211,21 +211,22 @@ export class ShimClient {
     return this.#ask(op, fields, patience);
   }
 
-  async attach(options: AttachOptions, tty: boolean): Promise<ShimProcessIo> {
-    const connection = await this.connect();
-    return this.#open(connection, 'attach', { ...options }, tty).then(({ io }) => io);
+  /** With `io`, one that waited for this is it from now on. */
+  async attach(options: AttachOptions, tty: boolean, io?: ShimProcessIo): Promise<ShimProcessIo> {
+    return (await this.#open('attach', { ...options }, tty, io)).io;
   }
 
   /** Runs one more process; the fields are the isolation's own. */
   async exec(fields: FieldValues, tty: boolean): Promise<{ io: ShimProcessIo; opened: Fields }> {
-    const connection = await this.connect();
-    return this.#open(connection, 'exec', fields, tty);
+    return this.#open('exec', fields, tty);
   }
 
-  async #open(connection: ShimConnection, op: string, fields: FieldValues, tty: boolean) {
+  async #open(op: string, fields: FieldValues, tty: boolean, io = new ShimProcessIo(tty)) {
+    const connection = await this.connect();
     try {
       const opened = await connection.request(op, fields, { limitMs: EXEC_LIMIT_MS });
-      return { io: this.keep(new ShimProcessIo(connection, tty)), opened };
+      io.join(connection);
+      return { io: this.keep(io), opened };
     } catch (error) {
       connection.close();
       throw error;

@@ -3,6 +3,9 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { isBerthError } from '../../src/core/index.ts';
+import { tarOf } from '../fixtures/tar.ts';
 import { collect, until } from './fixture.ts';
 import type { Case } from './instance-suite.ts';
 
@@ -63,6 +66,45 @@ export const stdioCases: readonly Case[] = [
       io.input.end('after\n');
       assert.equal((await output).stdout, 'before\nafter\n');
       assert.equal((await instance.wait()).code, 0);
+    },
+  ],
+  [
+    'serves files while clients wait for the start, and forgets those that leave',
+    async ({ bench, driver }) => {
+      const instance = await bench.create(driver, ['sh', '-c', 'cat /tmp/copied; cat'], {
+        process: { stdin: true },
+      });
+      const io = await instance.attach(ALL);
+      const leaver = await instance.attach(ALL);
+      const output = collect(io);
+      io.input.write('before, ');
+      const tar = Readable.from([tarOf([{ name: 'copied', content: 'copied, ' }])]);
+      await instance.files?.write('/tmp', tar, { copyUidGid: false, noOverwriteDirNonDir: true });
+      assert.equal((await instance.files?.stat('/tmp/copied'))?.sizeBytes, 8);
+      const later = await instance.attach({ ...ALL, stdin: false });
+      const more = collect(later);
+      leaver.input.write('never sent, or sent before it left; ');
+      leaver.close();
+      await assert.rejects(leaver.exit);
+      await instance.start();
+      io.input.end('after');
+      const { stdout } = await output;
+      assert.match(stdout, /^copied, .*before, .*after$/);
+      assert.equal((await more).stdout, stdout);
+      assert.equal((await io.exit).code, 0);
+    },
+  ],
+  [
+    'ends the streams of clients that wait for the start of what is removed',
+    async ({ bench, driver }) => {
+      const instance = await bench.create(driver, ['cat'], { process: { stdin: true } });
+      const io = await instance.attach(ALL);
+      const output = collect(io);
+      await instance.remove();
+      assert.deepEqual(await output, { stdout: '', stderr: '' });
+      await assert.rejects(io.exit);
+      await assert.rejects(instance.attach(ALL), (error) => isBerthError(error, 'invalid-state'));
+      bench.disown(instance);
     },
   ],
   [

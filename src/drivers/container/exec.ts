@@ -57,7 +57,7 @@ export class ContainerExec implements Exec {
         },
         { limitMs: EXEC_LIMIT_MS },
       );
-      const io = client.keep(new ShimProcessIo(connection, process.tty));
+      const io = client.keep(new ShimProcessIo(process.tty, connection));
       return execProcess(io, Number(field(opened, 'pid') ?? 0));
     } catch (error) {
       connection.close();

@@ -1,5 +1,5 @@
-// The shims of one VM over its successive runs, one at a time: for a run, for early attachers, or to hold its file
-// system for `files`. Whatever launches or ends one does so alone.
+// The shims of one VM over its successive runs, one at a time: for a run, or to hold its file system for `files`. Whatever
+// launches or ends one does so alone. Who attaches before a run waits here, so that files can be reached until then.
 
 import { join } from 'node:path';
 import {
@@ -11,9 +11,11 @@ import {
   type StartOptions,
 } from '../../core/index.ts';
 import {
+  type FieldValues,
   killShim,
   ShimClient,
   type ShimConnection,
+  ShimProcessIo,
   type ShimState,
   shimDied,
   shimEndedWithin,
@@ -48,9 +50,8 @@ export class VmSupervisor {
   #client: ShimClient | undefined;
   /** Whether that run's process still lives. */
   #alive = false;
-  /** Waits for `start` with attachers already on it. */
-  #early: ShimClient | undefined;
-  #earlyUsers = 0;
+  /** Who waits for the next run, to be attached before it begins. */
+  readonly #early = new Map<ShimProcessIo, AttachOptions>();
   readonly #turn = new Mutex();
   #removed = false;
   /** Whether nothing has been written to its disk yet. */
@@ -106,10 +107,18 @@ export class VmSupervisor {
   }
 
   async #start(options: StartOptions): Promise<ShimState> {
-    const fields = startFields(this.#spec(), options);
-    const client = this.#early ?? (await this.#launchIdle());
-    this.#early = undefined;
     try {
+      return await this.#run(startFields(this.#spec(), options));
+    } catch (error) {
+      this.#dismiss('the VM was not started');
+      throw error;
+    }
+  }
+
+  async #run(fields: FieldValues): Promise<ShimState> {
+    const client = await this.#launchIdle();
+    try {
+      await this.#attachEarly(client);
       const state = await client.start(fields);
       this.#use(client);
       this.#host.started(this.#spec(), state);
@@ -130,16 +139,18 @@ export class VmSupervisor {
     return text ? new BerthError('internal', `${error.message}: ${text}`, { cause: error }) : error;
   }
 
-  /** Launches a shim that listens before the next start, for clients that attach early. */
-  async #launchEarly(): Promise<ShimClient> {
-    const client = await this.#launchIdle();
+  async #attachEarly(client: ShimClient): Promise<void> {
+    if (this.#early.size === 0) return;
+    // By its answer it listens.
     await client.prepare('state');
-    this.#early = client;
-    this.#earlyUsers = 0;
-    void client.gone.then(() => {
-      if (this.#early === client) this.#early = undefined;
-    });
-    return client;
+    const { tty } = this.#spec().process;
+    await Promise.all([...this.#early].map(([io, options]) => client.attach(options, tty, io)));
+    this.#early.clear();
+  }
+
+  #dismiss(why: string): void {
+    for (const io of this.#early.keys()) io.fail(new BerthError('unavailable', why));
+    this.#early.clear();
   }
 
   async #launchIdle(): Promise<ShimClient> {
@@ -179,20 +190,13 @@ export class VmSupervisor {
     return this.#turn.run(async () => {
       const started = this.#current();
       if (started !== undefined) return started.attach(options, tty);
-      const client = this.#early ?? (await this.#launchEarly());
-      const io = await client.attach(options, tty);
-      this.#earlyUsers++;
-      const release = () => void this.#turn.run(() => this.#releaseEarly(client)).catch(() => {});
-      io.exit.then(release, release);
+      if (this.#removed) throw new BerthError('invalid-state', `VM ${this.#spec().id} is removed`);
+      const io = new ShimProcessIo(tty);
+      this.#early.set(io, options);
+      const forget = () => this.#early.delete(io);
+      io.exit.then(forget, forget);
       return io;
     });
-  }
-
-  /** Ends the early shim when its last client goes away before the start. */
-  async #releaseEarly(client: ShimClient): Promise<void> {
-    if (this.#early !== client || --this.#earlyUsers > 0) return;
-    this.#early = undefined;
-    await client.quit();
   }
 
   /** The shim of the run whose process lives. */
@@ -207,7 +211,7 @@ export class VmSupervisor {
     return this.#turn.run(async () => {
       const started = this.#current();
       if (started !== undefined) return { connection: await started.connect(), release: () => {} };
-      if (this.#early !== undefined || this.#origin !== undefined)
+      if (this.#origin !== undefined)
         throw new BerthError('conflict', `VM ${this.#spec().id} is about to be started; try again`);
       await this.#client?.ended();
       return this.#holder.open();
@@ -220,9 +224,8 @@ export class VmSupervisor {
    */
   end(work: () => Promise<void>): Promise<void> {
     return this.#turn.run(async () => {
-      const early = this.#early;
-      this.#early = undefined;
-      await Promise.all([early?.quit(), this.#holder.end(), this.#client?.ended()]);
+      this.#dismiss('the VM was removed');
+      await Promise.all([this.#holder.end(), this.#client?.ended()]);
       await this.#lastOneGone();
       await work();
       this.#removed = true;
