@@ -29,6 +29,18 @@ static pid_t fork_workload(const struct launch *plan)
     return pid;
 }
 
+/* Whether the workload's first process has begun to exit: its namespace takes no more processes, long before it is gone. */
+static int workload_ends(void)
+{
+    enum { EXITING = 4 };
+    char path[64], text[1024];
+    unsigned flags = 0;
+    snprintf(path, sizeof path, "/proc/%d/stat", process_main());
+    if (read_text(path, text, sizeof text) <= 0) return 1;
+    const char *rest = strrchr(text, ')');
+    return rest && sscanf(rest, ") %*c %*d %*d %*d %*d %*d %u", &flags) == 1 && flags & EXITING;
+}
+
 int launch_report(int report, struct failure *failure)
 {
     ssize_t got;
@@ -49,8 +61,10 @@ int launch_begin(struct launch *plan, pid_t *pid, void (*run)(const struct launc
     if (*pid == 0) run(plan);
     close(report[1]);
     if (*pid > 0) return report[0];
+    int saved = errno;
     close(report[0]);
-    return fail_with(failure, "exhausted", 0, "the guest cannot fork: %s", strerror(errno));
+    if (!plan->is_main && workload_ends()) return fail_with(failure, "invalid-state", 0, "the workload has ended");
+    return fail_with(failure, "exhausted", 0, "the guest cannot fork: %s", strerror(saved));
 }
 
 int process_inner_pid(pid_t pid)

@@ -99,18 +99,37 @@ static long long limit_of(const struct channel *channel)
 
 static void watch_channels(void);
 
-static void give_up_waiting(struct channel *channel)
+/* Whoever waits for it has been answered. The guest may be busy with it, or not even know of it yet. */
+static void drop(struct channel *channel)
 {
-    struct conn *conn = channel->conn;
     uint32_t number = channel->number;
-    if (conn && main_state() == MAIN_PAUSED)
-        conn_fail(conn, "conflict", 0, "the instance was paused during %s; resume it and try again", channel->op);
-    else if (conn)
-        conn_fail(conn, "timeout", 0,
-                  "the guest did not answer within %lld ms (%s); kill the workload if it does not recover",
-                  limit_of(channel), channel->op);
     release(channel);
     link_send(FRAME_OPEN, number, "", 0);
+}
+
+static void give_up_waiting(struct channel *channel)
+{
+    if (channel->conn)
+        conn_fail(channel->conn, "timeout", 0,
+                  "the guest did not answer within %lld ms (%s); kill the workload if it does not recover",
+                  limit_of(channel), channel->op);
+    drop(channel);
+}
+
+void link_refuse_paused(struct conn *conn)
+{
+    conn_fail(conn, "conflict", 0, "the instance is paused; unpause it and try again");
+}
+
+/* A process that runs stands still with its guest, and goes on with it. */
+void channels_paused(void)
+{
+    for (struct channel *channel = channels, *next; channel; channel = next) {
+        next = channel->next;
+        if (!channel->conn || (channel->endless && channel->opened)) continue;
+        link_refuse_paused(channel->conn);
+        drop(channel);
+    }
 }
 
 static void look(void *context)

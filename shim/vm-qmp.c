@@ -29,6 +29,8 @@ static struct buffer incoming;
 static struct command *commands;
 /* `asked_why`: a restore has failed, and QEMU has been asked for the reason. */
 static int last_id, asked_why;
+/* The guest was told to stand still, and not to go on since. */
+static int pausing;
 
 /* The descriptor goes with the line, for the command in it to take; -1: none does. 0, or -1 when QEMU takes no more. */
 static int transmit(const char *text, int fd)
@@ -96,9 +98,11 @@ static const struct conn_handler waiting = {.closed = forget};
 
 static void answer_pause(const struct command *command, const char *failure)
 {
+    /* It was told as failed: it must not come late. */
+    if (failure && command->paused) qmp_pause(NULL, 0);
     if (!failure) main_set_paused(command->paused);
     if (!failure && !command->paused && main_state() == MAIN_RUNNING) vm_resumed();
-    if (!failure && command->paused) vm_stopped();
+    if (!failure && command->paused) channels_paused(), vm_stopped();
     if (!command->conn) return;
     conn_take(command->conn, NULL, NULL);
     if (failure) conn_fail(command->conn, "internal", 0, "QEMU refused: %s", failure);
@@ -213,9 +217,17 @@ void qmp_open(int fd)
 void qmp_pause(struct conn *conn, int paused)
 {
     struct command *command = begin(paused ? "stop" : "cont", "", -1);
+    pausing = paused;
     command->paused = paused;
     command->conn = conn;
     if (conn) conn_take(conn, &waiting, command);
+}
+
+int qmp_pausing(void) { return pausing; }
+
+void qmp_wake(void)
+{
+    if (pausing) qmp_pause(NULL, 0);
 }
 
 /* The command was made for Xen, where others save the memory; it is in every QEMU and leaves out just what we keep in
@@ -243,6 +255,7 @@ void qmp_close(void)
 {
     loop_close(&monitor);
     buffer_free(&incoming);
+    pausing = 0;
     while (commands) {
         struct command *command = commands;
         commands = command->next;

@@ -336,8 +336,8 @@ static void signal_main(struct conn *conn, int number)
     field_add(&fields, "op", "signal");
     field_add_number(&fields, "signal", number);
     struct fields asked = {buffer_head(&fields), fields.length};
-        /* A stopped guest cannot die. */
-    if (main_state() == MAIN_PAUSED && (number == 9 || number == 15)) qmp_pause(NULL, 0);
+    /* A stopped guest cannot die. */
+    if (number == 9 || number == 15) qmp_wake();
     if (number == 9 && !kill_timer) kill_timer = loop_after(KILL_DEADLINE_MS, kill_due, NULL);
     /* A guest that is paused takes it when it goes on; whoever sent it waits for no guest. */
     if (conn) conn_opened(conn);
@@ -359,7 +359,7 @@ static int operation(struct conn *conn, const char *op, const struct fields *fie
     if (pausing && checkpoint_under_way())
         return conn_fail(conn, "conflict", 0, "a checkpoint is being made of the instance; try again"), 0;
     if (pausing) return qmp_pause(conn, !strcmp(op, "pause")), 0;
-    if (state == MAIN_PAUSED) return conn_fail(conn, "conflict", 0, "the instance is paused"), 0;
+    if (state == MAIN_PAUSED || (capturing && qmp_pausing())) return link_refuse_paused(conn), 0;
     if (plugging) return taps_operation(conn, op, &machine, fields);
     if (capturing) return checkpoint_begin(conn, fields, &machine), 0;
     link_relay(conn, fields, answers);
@@ -368,11 +368,11 @@ static int operation(struct conn *conn, const char *op, const struct fields *fie
 
 static void cleanup(void)
 {
-    static const char shutdown[] = "op=shutdown";
     machine_hold_taps();
     if (machine_pid() > 0 && greeted && !pooled && !console_panic()) {
+        qmp_wake();
         /* The disk is to be whole before the next start, and EXIT has been told already. */
-        link_send(FRAME_OPEN, CHANNEL_LINK, shutdown, sizeof shutdown);
+        link_send(FRAME_OPEN, CHANNEL_LINK, "op=shutdown", sizeof "op=shutdown");
         if (link_await(FRAME_EXIT, SHUTDOWN_DEADLINE_MS) < 0) complain("the guest did not shut down in time");
     }
     if (machine_kill() < 0) complain("QEMU was killed, but the kernel does not let go of it");

@@ -85,6 +85,10 @@ enum answers link_answers(const char *op);
 void link_relay(struct conn *conn, const struct fields *fields, enum answers answers);
 /* A frame of the agent. 0, or -1 when it is none that the agent may send. */
 int channel_frame(const struct frame *frame);
+/* Fails an operation that a guest which stands still cannot answer. */
+void link_refuse_paused(struct conn *conn);
+/* The guest stands still: does so for all that are under way, and has the guest forget them. */
+void channels_paused(void);
 /* The machine has ended, and with it every process and operation in it: their clients are told so. */
 void channels_killed(void);
 
@@ -139,6 +143,10 @@ void throttle_change(struct conn *conn, const struct fields *fields);
 void qmp_open(int fd);
 /* Stops or resumes the guest; answers on the connection when QEMU did, if there is one. */
 void qmp_pause(struct conn *conn, int paused);
+/* Whether the guest stands still by that, or is about to. */
+int qmp_pausing(void);
+/* Has it go on if so. */
+void qmp_wake(void);
 /* The guest runs again: its clock stood still meanwhile. */
 void vm_resumed(void);
 /* The guest stands still. */

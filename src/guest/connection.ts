@@ -16,6 +16,7 @@ import {
 } from '../formats/frames.ts';
 import { visibleText } from '../formats/visible.ts';
 import { type Patience, within } from '../host/patience.ts';
+import { ANSWER_LIMIT_MS } from './limits.ts';
 
 /** The fields of a control frame, each key with its values in order. */
 export type Fields = ReadonlyMap<string, readonly string[]>;
@@ -39,9 +40,6 @@ export function failure(payload: Buffer): BerthError {
 
 /** A path longer than this does not fit into a socket address. */
 const MAX_SOCKET_PATH = 107;
-
-/** Limit for the answer to a request that sets none of its own. */
-const ANSWER_LIMIT_MS = 30_000;
 
 /**
  * Connects to the shim of an instance folder. Fails with `unavailable` when none listens, with `timeout` when one does
@@ -82,9 +80,6 @@ function connectTo(path: string, dir: string): Promise<ShimConnection> {
 
 /** Receives the frames of a connection; false asks to hold further ones back until `resume`. */
 export type OnFrame = (frame: Frame) => boolean;
-
-/** A transfer in which the other end does nothing for this long is broken off. */
-const STALL_LIMIT_MS = 60_000;
 
 /** A time limit for doing nothing. */
 export interface StallWatch {
@@ -177,13 +172,13 @@ export class ShimConnection {
     if (!this.#held) this.#socket.resume();
   }
 
-  /** Calls `stalled` when no frame came for a minute although somebody reads. */
+  /** Calls `stalled` when no frame came for too long although somebody reads. */
   watchStall(stalled: (error: BerthError) => void): StallWatch {
     const look = () => {
       if (this.#held || this.#queue.length > 0) timer.refresh();
-      else stalled(new BerthError('timeout', `the supervisor was silent for ${STALL_LIMIT_MS / 1000} s`));
+      else stalled(new BerthError('timeout', `the supervisor was silent for ${ANSWER_LIMIT_MS / 1000} s`));
     };
-    const timer = setTimeout(look, STALL_LIMIT_MS);
+    const timer = setTimeout(look, ANSWER_LIMIT_MS);
     return { moved: () => timer.refresh(), end: () => clearTimeout(timer) };
   }
 
@@ -194,7 +189,7 @@ export class ShimConnection {
   }
 
   /** Resolves when more may be sent, or the connection is gone. Fails with `timeout` when the other end takes nothing. */
-  drained(patience: Patience = { limitMs: STALL_LIMIT_MS }): Promise<void> {
+  drained(patience: Patience = { limitMs: ANSWER_LIMIT_MS }): Promise<void> {
     return within(this.#drained(), patience, 'the supervisor, sent more than it takes,');
   }
 

@@ -13,10 +13,9 @@ import { encodeFields, FRAME, type Frame } from '../formats/frames.ts';
 import { within } from '../host/patience.ts';
 import { type Fields, type FieldValues, failure, field, type ShimConnection } from './connection.ts';
 import { askIdentity, type Identity, type User } from './identity.ts';
+import { SLOW_ANSWER_LIMIT_MS } from './limits.ts';
 
 const WRITE_PART = 256 << 10;
-/** Limit for the answer to an archive once all of it is sent: its last part may wait for a slow disk. */
-const WRITE_LIMIT_MS = 120_000;
 
 /** How to reach a shim that has the file system mounted; `release` when done, whatever happened. */
 export interface FilesAccess {
@@ -93,7 +92,7 @@ export class ShimFiles implements Files {
       const answer = lastFrame(connection);
       connection.send(FRAME.open, openWrite(path, options, owner));
       await Promise.race([answer, sendAll(connection, tar)]);
-      await within(answer, { limitMs: WRITE_LIMIT_MS }, 'the supervisor, sent all of the archive,');
+      await within(answer, { limitMs: SLOW_ANSWER_LIMIT_MS }, 'the supervisor, sent all of the archive,');
     } finally {
       connection.close();
       release();

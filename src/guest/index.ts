@@ -7,6 +7,7 @@ export * from './endpoints.ts';
 export * from './exit.ts';
 export * from './files.ts';
 export * from './identity.ts';
+export * from './limits.ts';
 export * from './process-io.ts';
 export * from './shim-client.ts';
 export * from './shim-process.ts';

@@ -14,16 +14,9 @@ import { FRAME } from '../formats/frames.ts';
 import { type Patience, settlesWithin } from '../host/patience.ts';
 import { connectShim, type Fields, type FieldValues, failure, field, ShimConnection } from './connection.ts';
 import { parseExit } from './exit.ts';
+import { END_LIMIT_MS, SIGNAL_LIMIT_MS, START_LIMIT_MS } from './limits.ts';
 import { ShimProcessIo } from './process-io.ts';
 import { killShim } from './shim-process.ts';
-
-/** A machine may boot for two minutes before its supervisor gives it up. */
-const START_LIMIT_MS = 150_000;
-/** A process may be slow to appear on a host that has much to do. */
-const EXEC_LIMIT_MS = 60_000;
-/** A supervisor that ends may give its guest twenty seconds to write its disk out. */
-const END_LIMIT_MS = 30_000;
-const SIGNAL_LIMIT_MS = 5_000;
 
 export interface ShimState {
   readonly state: State | 'starting' | 'held';
@@ -224,7 +217,7 @@ export class ShimClient {
   async #open(op: string, fields: FieldValues, tty: boolean, io = new ShimProcessIo(tty)) {
     const connection = await this.connect();
     try {
-      const opened = await connection.request(op, fields, { limitMs: EXEC_LIMIT_MS });
+      const opened = await connection.request(op, fields);
       io.join(connection);
       return { io: this.keep(io), opened };
     } catch (error) {

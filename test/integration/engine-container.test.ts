@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
+import { buffer, text } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
 import type { BerthEvent, ImageStore, WorkloadSpec } from '../../src/core/index.ts';
 import { createContainerDriver } from '../../src/drivers/container/index.ts';
@@ -206,6 +206,22 @@ test('execs, files, figures and limits reach a running container', async () => {
   await workloads.resume('busy');
   await workloads.pause('busy');
   await workloads.remove('busy', { force: true, volumes: false });
+});
+
+test('a copy goes on that meets a commit, or a pause', async () => {
+  const { workloads } = engine;
+  await workloads.create(shell('head -c 8000000 /dev/zero > /big; echo made; exec sleep 600'), 'copied');
+  await workloads.start('copied');
+  await firstLine(engine, 'copied');
+  const [first, second] = [
+    await workloads.readArchive('copied', '/big'),
+    await workloads.readArchive('copied', '/big'),
+  ];
+  await workloads.commit('copied', { pause: true, changes: [] });
+  assert.ok((await buffer(first.tar)).length > 8_000_000);
+  await workloads.pause('copied');
+  assert.ok((await buffer(second.tar)).length > 8_000_000);
+  await workloads.remove('copied', { force: true, volumes: false });
 });
 
 test('limits changed while a container is stopped hold in its next run', async () => {

@@ -116,6 +116,17 @@ describe('machines that wait', { timeout: 300_000 }, () => {
     }
   });
 
+  test('it goes in time with attachers who leave before the start', async () => {
+    const vm = await claim(['echo', 'here']);
+    const io = await vm.attach({ stdin: false, stdout: true, stderr: true });
+    io.close();
+    await io.exit.catch(() => {});
+    const begun = Date.now();
+    assert.equal((await runToEnd(vm)).stdout, 'here\n');
+    assert.ok(Date.now() - begun < 15_000, `${Date.now() - begun} ms`);
+    await vm.remove();
+  });
+
   test('what was written before the start, or in an earlier run, is there', async () => {
     await waiting();
     const before = await figures(lab.driver);

@@ -4,6 +4,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BerthError, type ExitStatus, type InstanceSpec, isBerthError } from '../../core/index.ts';
 import {
+  END_LIMIT_MS,
   killShim,
   readExit,
   recordExit,
@@ -21,14 +22,11 @@ export interface Adopted {
   readonly last?: { readonly status: ExitStatus; readonly startedAt?: string };
 }
 
-/** How long a shim that has told the exit status may take to clean up. */
-const CLEANUP_MS = 10_000;
-
 /** The supervisor of a container by its own records: a living one is joined, a dead one's leftovers are removed. */
 export async function adoptContainer(spec: InstanceSpec, signal?: AbortSignal): Promise<Adopted> {
   const joined = await joinShim(spec, signal);
   if (joined !== undefined) return joined;
-  if (!(await shimEndedWithin(spec.dir, CLEANUP_MS)))
+  if (!(await shimEndedWithin(spec.dir, END_LIMIT_MS)))
     throw new BerthError('timeout', `the supervisor in ${spec.dir} does not finish cleaning up`);
   const exit = await readExit(spec.dir);
   const orphaned = await shimDied(spec.dir);

@@ -16,9 +16,6 @@ import type { DriverContext } from './context.ts';
 import { launchError } from './launch-error.ts';
 import type { ContainerSupervisor } from './supervisor.ts';
 
-/** The runtime may be slow on a host that has much to do. */
-const EXEC_LIMIT_MS = 60_000;
-
 /** An end that made an exec fail is told by the supervisor within this time. */
 const END_NEWS_MS = 500;
 
@@ -46,17 +43,13 @@ export class ContainerExec implements Exec {
     try {
       const identity = await askIdentity((op, fields) => connection.request(op, fields), process);
       const config = processConfig(this.#guard.spec(), process, identity, this.#context.traits, size);
-      const opened: Fields = await connection.request(
-        'exec',
-        {
-          process: JSON.stringify(config),
-          tty: process.tty,
-          stdin: process.stdin,
-          rows: size?.rows,
-          columns: size?.columns,
-        },
-        { limitMs: EXEC_LIMIT_MS },
-      );
+      const opened: Fields = await connection.request('exec', {
+        process: JSON.stringify(config),
+        tty: process.tty,
+        stdin: process.stdin,
+        rows: size?.rows,
+        columns: size?.columns,
+      });
       const io = client.keep(new ShimProcessIo(process.tty, connection));
       return execProcess(io, Number(field(opened, 'pid') ?? 0));
     } catch (error) {

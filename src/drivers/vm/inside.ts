@@ -12,7 +12,7 @@ import {
 } from '../../core/index.ts';
 import { FRAME } from '../../formats/frames.ts';
 import { visibleText } from '../../formats/visible.ts';
-import { type Fields, failure, field, type ShimClient } from '../../guest/index.ts';
+import { ANSWER_LIMIT_MS, type Fields, failure, field, type ShimClient } from '../../guest/index.ts';
 import { readCgroupStats, toPressures, within } from '../../host/index.ts';
 import { memoryBytes, processFields } from './config.ts';
 
@@ -50,7 +50,6 @@ export async function runExec(
 const REMEMBER_MS = 300;
 /** Nor the figures of all the others. */
 const STATS_LIMIT_MS = 3_000;
-const PROCESSES_LIMIT_MS = 10_000;
 
 /** Memory, processes and disk as the guest counts them for its workload; CPU as the host pays for it, emulation included. */
 export class GuestFigures {
@@ -135,7 +134,7 @@ export async function readProcesses(client: ShimClient, psArgs: readonly string[
         return true;
       });
     });
-    await within(listed, { limitMs: PROCESSES_LIMIT_MS }, 'the guest, asked for its processes,');
+    await within(listed, { limitMs: ANSWER_LIMIT_MS }, 'the guest, asked for its processes,');
   } finally {
     connection.close();
   }

@@ -11,6 +11,7 @@ import {
   type StartOptions,
 } from '../../core/index.ts';
 import {
+  END_LIMIT_MS,
   type FieldValues,
   killShim,
   ShimClient,
@@ -38,9 +39,6 @@ export interface VmHost {
   /** The main process runs; how the machine came up is in the state. */
   started(spec: InstanceSpec, state: ShimState): void;
 }
-
-/** A guest has twenty seconds to write its disk out. */
-const SHUTDOWN_LIMIT_MS = 30_000;
 
 export class VmSupervisor {
   readonly #spec: () => InstanceSpec;
@@ -179,7 +177,7 @@ export class VmSupervisor {
   /** Ends the shim of a run that an earlier daemon began; it has a while to write its disk out. */
   async #lastOneGone(): Promise<void> {
     const { dir } = this.#spec();
-    if (!(await shimEndedWithin(dir, SHUTDOWN_LIMIT_MS))) await killShim(dir);
+    if (!(await shimEndedWithin(dir, END_LIMIT_MS))) await killShim(dir);
   }
 
   /** Attaches to the process that runs, or to the next one. */

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { InstanceSpec } from '../../core/index.ts';
 import { decodeFields } from '../../formats/frames.ts';
-import { field, type ShimClient } from '../../guest/index.ts';
+import { field, type ShimClient, SLOW_ANSWER_LIMIT_MS } from '../../guest/index.ts';
 import { liftedDevices, limitCgroup } from '../../host/index.ts';
 import { cpuCount, hostGroup, memoryBytes, wholeMiB } from './config.ts';
 import { checkGrowth, diskLimits, guestLimits, hostLimits, type MachineSize } from './limits.ts';
@@ -26,8 +26,11 @@ export async function changeLimits(client: ShimClient, from: InstanceSpec, to: I
     hostLimits({ ...to.resources, ...lifted }, hostGroup(to, size.memoryBytes)),
   );
   undo.defer(restoreHost);
-  undo.defer(async () => void (await client.ask('limit', guestLimits(from.resources)).catch(() => {})));
-  await client.ask('limit', guestLimits(to.resources));
+  const patience = { limitMs: SLOW_ANSWER_LIMIT_MS };
+  const limit = async ({ resources }: InstanceSpec) =>
+    void (await client.ask('limit', guestLimits(resources), patience));
+  undo.defer(() => limit(from).catch(() => {}));
+  await limit(to);
   await client.ask('throttle', diskLimits(to.resources));
   undo.move();
 }
