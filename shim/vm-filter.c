@@ -21,7 +21,7 @@ static const unsigned short admitted[] = {
     /* The most frequent ones first. */
     SYS_futex, SYS_ppoll, SYS_read, SYS_write, SYS_ioctl, SYS_mprotect, SYS_madvise, SYS_recvmsg, SYS_sendmsg,
     SYS_readv, SYS_writev, SYS_preadv, SYS_pwritev, SYS_pread64, SYS_pwrite64, SYS_fdatasync, SYS_fsync, SYS_fallocate,
-    SYS_clock_gettime, SYS_clock_nanosleep, SYS_nanosleep, SYS_restart_syscall, SYS_sched_yield, SYS_membarrier,
+    FILTER_VDSO, SYS_clock_nanosleep, SYS_nanosleep, SYS_restart_syscall, SYS_sched_yield, SYS_membarrier,
     SYS_epoll_create1, SYS_epoll_ctl, SYS_epoll_pwait, SYS_eventfd2, SYS_signalfd4, SYS_pipe2, SYS_dup, SYS_dup3,
     SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_rt_sigtimedwait, SYS_rt_sigpending, SYS_sigaltstack,
     SYS_tgkill, SYS_mmap, SYS_munmap, SYS_mremap, SYS_brk, SYS_memfd_create, SYS_ftruncate,

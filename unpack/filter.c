@@ -20,10 +20,10 @@ static const unsigned short admitted[] = {
 	SYS_llistxattr, SYS_fremovexattr, SYS_lremovexattr,
 	SYS_mmap, SYS_munmap, SYS_mremap, SYS_mprotect, SYS_madvise, SYS_brk, SYS_futex, SYS_getrandom,
 	SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_restart_syscall, SYS_exit, SYS_exit_group,
-	SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_getpid, SYS_gettid, SYS_tgkill, SYS_clock_gettime,
+	SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_getpid, SYS_gettid, SYS_tgkill, FILTER_VDSO,
 #ifdef __x86_64__
 	SYS_stat, SYS_lstat, SYS_access, SYS_readlink, SYS_chown, SYS_lchown, SYS_chmod, SYS_mkdir, SYS_rmdir, SYS_symlink,
-	SYS_link, SYS_unlink, SYS_mknod, SYS_gettimeofday, SYS_time,
+	SYS_link, SYS_unlink, SYS_mknod,
 #endif
 };
 
