@@ -177,6 +177,7 @@ export interface FileStat {
 export interface FileChange {
   /** Docker's numbers: 0 modified, 1 added, 2 deleted. */
   readonly kind: 0 | 1 | 2;
+  /** Absolute, a character for each byte (latin1): names need not be UTF-8. */
   readonly path: string;
 }
 

@@ -58,7 +58,10 @@ async function* layerOf(files: Files, changes: readonly FileChange[]): AsyncGene
   const gone = changes.filter(({ kind }) => kind === DELETED).map(({ path }) => path);
   const there = new Set(changes.filter(({ kind }) => kind !== DELETED).map(({ path }) => path.slice(1)));
   yield* filterTar(await files.read(''), (name) => there.has(name));
-  yield* writeTar(gone.map((path) => ({ name: whiteout(path), type: 'file' as const })));
+  yield* writeTar(
+    gone.map((path) => ({ name: whiteout(path), type: 'file' as const })),
+    'latin1',
+  );
 }
 
 const whiteout = (path: string) => path.slice(1).replace(/[^/]+$/, (name) => `.wh.${name}`);

@@ -5,8 +5,8 @@ import { applyMeta, isMeta, type Overrides, takeMeta, truncated } from './tar.ts
 import { BLOCK_BYTES, padding, parseHeader } from './tar-header.ts';
 
 /**
- * The stream without the entries that `keep` refuses and without its end mark. `keep` is given the name without leading dots and
- * slashes. Fails with `invalid-argument` when the stream is no tar or is truncated.
+ * The stream without the entries that `keep` refuses and without its end mark. `keep` is given the name, a character for each
+ * byte, without slashes or `./` before it. Fails with `invalid-argument` when the stream is no tar or is truncated.
  */
 export async function* filterTar(
   source: AsyncIterable<Uint8Array>,
@@ -21,15 +21,15 @@ export async function* filterTar(
       const header = await reader.take(BLOCK_BYTES);
       if (header === undefined) throw truncated();
       if (header.every((byte) => byte === 0)) return await reader.finish();
-      const { entry, flag } = parseHeader(header);
+      const { entry, flag } = parseHeader(header, 'latin1');
       if (isMeta(flag)) {
         const data = await takeMeta(reader, entry);
         before.push(header, data, padding(entry.sizeBytes));
-        overrides = applyMeta(overrides, flag, data);
+        overrides = applyMeta(overrides, flag, data, 'latin1');
         continue;
       }
       const merged = { ...entry, ...overrides };
-      const kept = keep(merged.name.replace(/^[./]+/, ''));
+      const kept = keep(merged.name.replace(/^(\.?\/)+/, ''));
       if (kept) for (const block of [...before, header]) yield block;
       const size = merged.type === 'file' || merged.type === 'other' ? merged.sizeBytes : 0;
       for (let left = size + padding(size).length; left > 0; ) {

@@ -119,6 +119,10 @@ test('a filter leaves entries out and passes the others on byte for byte', async
   assert.deepEqual(await filter(whole, () => true), whole.subarray(0, -1024));
   const some = await filter(whole, (name) => name !== 'a/b' && name !== 'c');
   assert.deepEqual(await names(some), ['./a', long]);
+  const asked: string[] = [];
+  const hidden = await pack(['./.a', '..b', '/c', 'é'].map((name) => ({ name, type: 'folder' })));
+  await filter(hidden, (name) => asked.push(name) > 0);
+  assert.deepEqual(asked, ['.a', '..b', 'c', 'Ã©']);
   await assert.rejects(
     filter(whole.subarray(0, 1500), () => true),
     { code: 'invalid-argument' },

@@ -104,7 +104,7 @@ export class ShimFiles implements Files {
     try {
       const chunks: Buffer[] = [];
       for await (const chunk of outputOf(connection, () => {})) chunks.push(chunk as Buffer);
-      return parseChanges(Buffer.concat(chunks).toString());
+      return parseChanges(Buffer.concat(chunks));
     } finally {
       end();
     }
@@ -132,12 +132,29 @@ export function parseStat(fields: Fields): FileStat {
 }
 
 /** NUL-ended `KIND PATH` entries. */
-export function parseChanges(text: string): FileChange[] {
-  return text
+export function parseChanges(data: Buffer): FileChange[] {
+  return data
+    .toString('latin1')
     .split('\0')
     .filter((entry) => entry !== '')
     .map((entry) => ({ kind: Number(entry[0]) as FileChange['kind'], path: entry.slice(2) }));
 }
+
+/**
+ * Drops mount points, which starting makes, and what lies below them, then the folders that are only listed because of them.
+ * Pure; parents come before their children, and `targets` are UTF-8.
+ */
+export function withoutMountPoints(changes: readonly FileChange[], targets: readonly string[]): FileChange[] {
+  const made = targets.map((target) => Buffer.from(target).toString('latin1'));
+  const isMade = ({ path }: FileChange) => made.some((target) => path === target || isBelow(path, target));
+  const left = changes.filter((change) => !isMade(change));
+  const hidden = changes.filter(isMade);
+  const holds = (list: readonly FileChange[], folder: string) =>
+    list.some(({ path }) => isBelow(path, folder));
+  return left.filter(({ path }) => !holds(hidden, path) || holds(left, path));
+}
+
+const isBelow = (path: string, folder: string) => path.startsWith(folder === '/' ? folder : `${folder}/`);
 
 /** Resolves at EXIT, rejects at FAIL or when the connection ends before. */
 function lastFrame(connection: ShimConnection): Promise<void> {

@@ -9,7 +9,7 @@ import { BerthError, isBerthError } from '../core/index.ts';
 import { encodeFields, encodeFrame, FRAME, type Frame, FrameDecoder } from '../formats/frames.ts';
 import { connectShim, failure, field } from './connection.ts';
 import { readExit } from './exit.ts';
-import { parseChanges, ShimFiles } from './files.ts';
+import { parseChanges, ShimFiles, withoutMountPoints } from './files.ts';
 import { ShimProcessIo } from './process-io.ts';
 import { ShimClient } from './shim-client.ts';
 
@@ -180,9 +180,18 @@ describe('what shims write', () => {
     assert.deepEqual([refused.code, refused.message, refused.exitStatus], ['internal', '\\x07', undefined]);
   });
   it('is cut into changes', () => {
-    assert.deepEqual(parseChanges('0 /a\0' + '2 /b c\0'), [
+    assert.deepEqual(parseChanges(Buffer.from('0 /a\0' + '2 /b c\0' + '1 /\xff\xe9\0', 'latin1')), [
       { kind: 0, path: '/a' },
       { kind: 2, path: '/b c' },
+      { kind: 1, path: '/\xff\xe9' },
     ]);
+  });
+  it('leaves out mount points and folders listed only for them', () => {
+    const listed = ['/mnt', '/mnt/é', '/mnt/é/in', '/var', '/var/log', '/var/vol', '/etc', '/etc/hosts'];
+    const changes = parseChanges(Buffer.from(listed.map((path) => `0 ${path}\0`).join('')));
+    assert.deepEqual(
+      withoutMountPoints(changes, ['/mnt/é', '/var/vol', '/etc/hosts']).map(({ path }) => path),
+      ['/var', '/var/log'],
+    );
   });
 });

@@ -12,7 +12,6 @@ import { parseCgroupMounts } from '../../host/cgroup.ts';
 import { capabilitiesOf, parseCapabilityMask } from './capabilities.ts';
 import { type HostTraits, ociConfig } from './config.ts';
 import { filesOf, mountsOf } from './config-mounts.ts';
-import { withoutMountPoints } from './files.ts';
 import { launchError, runtimeMessage } from './launch-error.ts';
 import { shimArguments } from './process.ts';
 import { filterTable } from './processes.ts';
@@ -306,19 +305,6 @@ describe('tables, devices and limits', () => {
     const text =
       'Limit   Soft Limit  Hard Limit  Units\nMax open files            1024                 20000                files\nMax cpu time              unlimited            unlimited            seconds\n';
     assert.deepEqual([...parseHardLimits(text)], [['RLIMIT_NOFILE', 20000]]);
-  });
-  it('hides mount points and the folders that are listed for them only', () => {
-    const changes = [
-      { kind: 0, path: '/etc' },
-      { kind: 1, path: '/etc/hosts' },
-      { kind: 0, path: '/var' },
-      { kind: 1, path: '/var/x' },
-      { kind: 1, path: '/proc' },
-    ] as const;
-    assert.deepEqual(
-      withoutMountPoints(changes, []).map((change) => change.path),
-      ['/var', '/var/x'],
-    );
   });
 });
 

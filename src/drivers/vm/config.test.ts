@@ -14,7 +14,6 @@ import {
   mainFields,
   templateFields,
 } from './config.ts';
-import { withoutMountPoints } from './files.ts';
 import { parseProcesses } from './inside.ts';
 import { checkGrowth, diskLimits, hostLimits, MONITOR_MEMORY_BYTES } from './limits.ts';
 
@@ -135,18 +134,6 @@ test('capabilities are added and dropped by Docker’s rules', () => {
   assert.equal(mask(['ALL'], ['CHOWN']), '1fffffffffe');
   assert.equal(mask([], [], true), '1ffffffffff');
   assert.throws(() => mask(['NOSUCH'], []), /CAP_NOSUCH/);
-});
-
-test('changes leave out mount points and folders listed only for them', () => {
-  const changes = (paths: string[]) => paths.map((path) => ({ kind: 0 as const, path }));
-  const left = withoutMountPoints(changes(['/mnt', '/mnt/in', '/var', '/var/log', '/var/vol']), [
-    '/mnt/in',
-    '/var/vol',
-  ]);
-  assert.deepEqual(
-    left.map(({ path }) => path),
-    ['/var', '/var/log'],
-  );
 });
 
 test('process lines become rows in the order of ps -ef', () => {

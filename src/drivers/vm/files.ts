@@ -2,23 +2,8 @@
 
 import type { Readable } from 'node:stream';
 import type { FileChange, FileStat, Files, InstanceSpec, WriteOptions } from '../../core/index.ts';
-import { ShimFiles } from '../../guest/index.ts';
+import { ShimFiles, withoutMountPoints } from '../../guest/index.ts';
 import type { VmSupervisor } from './supervisor.ts';
-
-const isBelow = (path: string, folder: string) => path.startsWith(folder === '/' ? folder : `${folder}/`);
-
-/**
- * Drops mount points and what lies below them, then the folders that are only listed because of them. Pure; parents
- * come before their children.
- */
-export function withoutMountPoints(changes: readonly FileChange[], targets: readonly string[]): FileChange[] {
-  const isMade = (path: string) => targets.some((target) => path === target || isBelow(path, target));
-  const made = changes.filter((change) => isMade(change.path));
-  const kept = changes.filter((change) => !isMade(change.path));
-  const holds = (list: readonly FileChange[], folder: string) =>
-    list.some((entry) => isBelow(entry.path, folder));
-  return kept.filter(({ path }) => !holds(made, path) || holds(kept, path));
-}
 
 export class VmFiles implements Files {
   readonly #files: ShimFiles;

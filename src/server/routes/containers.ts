@@ -1,6 +1,6 @@
 // Listing, making, describing and removing workloads.
 
-import { BerthError, isBerthError, type WorkloadView } from '../../core/index.ts';
+import { BerthError, type FileChange, isBerthError, type WorkloadView } from '../../core/index.ts';
 import { formatPlatform, parsePlatform, suits } from '../../images/platform.ts';
 import { readCreate, readFilters, readUpdate } from '../../wire/index.ts';
 import { readJson } from '../http/body.ts';
@@ -120,8 +120,14 @@ async function update({ engine }: Services, call: Call): Promise<void> {
 
 async function changes({ engine }: Services, call: Call): Promise<void> {
   const found = await engine.workloads.changes(call.param());
-  sendJson(call, found.length === 0 ? null : found.map(({ kind, path }) => ({ Path: path, Kind: kind })));
+  sendJson(call, found.length === 0 ? null : found.map(changeOf));
 }
+
+/** JSON has no bytes that are not UTF-8: they are shown as U+FFFD, as with Docker. */
+const changeOf = ({ kind, path }: FileChange) => ({
+  Path: Buffer.from(path, 'latin1').toString(),
+  Kind: kind,
+});
 
 async function remove({ engine }: Services, call: Call): Promise<void> {
   await engine.workloads.remove(call.param(), { force: call.flag('force'), volumes: call.flag('v') });

@@ -151,6 +151,36 @@ export const insideScenarios: readonly Scenario[] = [
     },
   },
   {
+    title: 'commit keeps hidden files and names that are not UTF-8, and drops what was removed',
+    area: 'diff',
+    covers: 'commit of any name',
+    vmOneClient: 'boots a machine of its own',
+    run: async ({ run, docker, name }) => {
+      const box = name('names');
+      const image = `names-of-${box}`.toLowerCase();
+      const odd = '"/$(printf "caf\\351")"';
+      expectOk(
+        await run([
+          '--name',
+          box,
+          'busybox',
+          'sh',
+          '-c',
+          `mkdir /..d; echo 1 > /..d/f; echo 2 > /.h; echo 3 > ${odd}`,
+        ]),
+      );
+      expectOk(await docker(['commit', box, image]));
+      expectOk(await docker(['rm', box]));
+      const script = `cat /..d/f /.h ${odd}; rm -r /..d /.h ${odd}`;
+      assert.equal(expectOk(await run(['--name', box, image, 'sh', '-c', script])), '1\n2\n3');
+      expectOk(await docker(['commit', box, `${image}:without`]));
+      expectOk(await docker(['rm', box]));
+      const left = await run(['--rm', `${image}:without`, 'sh', '-c', 'ls -A / | grep -E "^[.]|caf"']);
+      assert.equal(left.stdout, '');
+      expectOk(await docker(['rmi', image, `${image}:without`]));
+    },
+  },
+  {
     title: 'commit makes an image of what the workload changed, with another command and a comment',
     area: 'diff',
     covers: 'commit -a -m -c, of a running and of a stopped workload',
