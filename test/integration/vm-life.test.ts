@@ -141,6 +141,7 @@ describe('a workload in a VM', { timeout: 300_000 }, () => {
     await assert.rejects(execToEnd(vm, ['true']), { code: 'conflict' });
     const held = await vm.stats?.();
     assert.ok((held?.memory.usageBytes ?? 0) > 0);
+    // A clock that is not set when it goes on is behind by this, and more than a second can be told.
     await new Promise((resolve) => setTimeout(resolve, 1500));
     const resumed = Math.floor(Date.now() / 1000);
     await vm.pausing?.resume();

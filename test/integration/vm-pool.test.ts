@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -163,11 +164,24 @@ describe('machines that wait', { timeout: 300_000 }, () => {
     assert.deepEqual(await readdir(join(lab.root, 'workloads', vm.id)), []);
   });
 
-  /** A driver of its own on the lab's caches, whose settings and news of the host's memory are the test's. */
-  const ownDriver = (settings: Partial<Config>, pressureCommand: readonly [string, ...string[]]) =>
+  /**
+   * A driver of its own on the lab's caches, whose settings and news of the host's memory are the test's. It calls `looked`
+   * when it asks how many may wait: whether one is to be made, also after each that was.
+   */
+  const ownDriver = (
+    settings: Partial<Config>,
+    pressureCommand: readonly [string, ...string[]],
+    looked = () => {},
+  ) =>
     createVmDriver({
       ...{ ...vmPaths, cacheDir: lab.cacheDir, kvmDevice: join(lab.root, 'no-kvm'), pressureCommand },
-      config: () => ({ ...DEFAULT_CONFIG, ...settings }),
+      config: () => ({
+        ...{ ...DEFAULT_CONFIG, ...settings },
+        get 'vm.pool.machines'() {
+          looked();
+          return settings['vm.pool.machines'] ?? DEFAULT_CONFIG['vm.pool.machines'];
+        },
+      }),
     });
   const useOnce = async (driver: Driver, annotations: Record<string, string>) => {
     const vm = await driver.create(await lab.spec(['true'], { annotations }));
@@ -177,16 +191,22 @@ describe('machines that wait', { timeout: 300_000 }, () => {
 
   test('none waits where the user wants none, by number or by memory', async () => {
     const limits = { 'vm.pool.machines': 0, 'vm.pool.memory': 2 ** 30 };
-    const driver = ownDriver(limits, ['sleep', '600']);
+    const looks = new EventEmitter();
+    const driver = ownDriver(limits, ['sleep', '600'], () => looks.emit('look'));
+    // It makes one after the other: what it made at the first look waits at the second.
+    const useTwice = async () => {
+      for (let uses = 0; uses < 2; uses++) {
+        const look = once(looks, 'look');
+        await useOnce(driver, POOL.annotations);
+        await look;
+      }
+      assert.equal((await figures(driver)).waiting, 0);
+    };
     await useOnce(driver, { 'berth.boot': 'fork' });
-    await useOnce(driver, POOL.annotations);
-    await delay(1000);
-    assert.equal((await figures(driver)).waiting, 0);
+    await useTwice();
     // A change is heard at the next start.
     Object.assign(limits, { 'vm.pool.machines': 6, 'vm.pool.memory': 1 << 20 });
-    await useOnce(driver, POOL.annotations);
-    await delay(1000);
-    assert.equal((await figures(driver)).waiting, 0);
+    await useTwice();
     Object.assign(limits, { 'vm.pool.memory': 2 ** 30 });
     await useOnce(driver, POOL.annotations);
     await eventually('a machine waits', async () => (await figures(driver)).waiting > 0);
@@ -196,15 +216,18 @@ describe('machines that wait', { timeout: 300_000 }, () => {
   test('all go when the host runs short of memory', async () => {
     const signal = join(lab.root, 'short');
     await run('mkfifo', [signal]);
-    const driver = ownDriver({}, ['sh', '-c', `cat ${signal}; exec sleep 600`]);
+    let looks = 0;
+    const driver = ownDriver({}, ['sh', '-c', `cat ${signal}; exec sleep 600`], () => looks++);
     await useOnce(driver, { 'berth.boot': 'fork' });
     await useOnce(driver, POOL.annotations);
     await eventually('a machine waits', async () => (await figures(driver)).waiting > 0);
     await writeFile(signal, 'pressure\n');
     await eventually('none waits', async () => (await figures(driver)).waiting === 0);
-    // Nor is another made while it does.
+    // Nor is another made while it does. Nothing tells that: it would look for what to make 150 ms after the start.
+    const before = looks;
     await useOnce(driver, POOL.annotations);
-    await delay(1000);
+    await delay(300);
+    assert.equal(looks, before);
     assert.equal((await figures(driver)).waiting, 0);
     await driver.close?.();
   });
@@ -225,8 +248,10 @@ describe('machines that wait', { timeout: 300_000 }, () => {
     const program = join(import.meta.dirname, '../fixtures/vm-parent.ts');
     const second = await other.spec(['sleep', '1000'], POOL);
     const parent = fork(program, [JSON.stringify(options), JSON.stringify(spec), JSON.stringify(second)]);
-    await eventually('a machine is made to wait', async () => (await folders(other)).length > 0);
-    await delay(200);
+    await eventually('a machine is made to wait', async () => {
+      const [name = ''] = await folders(other);
+      return name !== '' && existsSync(join(other.cacheDir, 'pool', name, 'shim.pid'));
+    });
     parent.kill('SIGKILL');
     await once(parent, 'exit');
     await eventually('nothing of it runs', async () => {

@@ -175,7 +175,7 @@ export class Pool {
   }
 
   #fill(): void {
-    if (this.#closed || Date.now() - this.#shortAt < RELIEF_MS) return;
+    if (this.#closed) return;
     this.#watchMemory();
     this.#filling ??= this.#fillAll()
       .catch(() => {})
@@ -194,6 +194,7 @@ export class Pool {
   }
 
   #lacking(): Kind | undefined {
+    if (this.#closed || Date.now() - this.#shortAt < RELIEF_MS) return undefined;
     const kinds = [...this.#kinds.values()];
     const config = this.#config();
     const most = Math.min(config['vm.pool.machines'], Math.floor(config['vm.pool.memory'] / WAITING_BYTES));
