@@ -12,7 +12,6 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <unistd.h>
@@ -205,16 +204,4 @@ int source_next(const struct fields *fields, size_t *cursor, struct source *sour
     source->subpath = fields_next(fields, "source", cursor);
     source->access = fields_next(fields, "source", cursor);
     return source->access ? 1 : -1;
-}
-
-int inside_main(int argc, char **argv)
-{
-    if (argc < 5) return dprintf(2, "usage: berth-shim inside IMAGE FOLDER COMMAND [ARG…]\n"), 64;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (own_mounts() < 0)
-        return dprintf(2, "cannot make a mount namespace: %s\n", strerror(errno)), 71;
-    if (image_mount(argv[2], argv[3]) < 0)
-        return dprintf(2, "cannot mount %s: %s\n", argv[2], strerror(errno)), 71;
-    execvp(argv[4], argv + 4);
-    return dprintf(2, "cannot execute %s: %s\n", argv[4], strerror(errno)), 127;
 }

@@ -23,7 +23,4 @@ int source_next(const struct fields *fields, size_t *cursor, struct source *sour
 /* Binds it onto `target`, which is made. `scratch` is a path where nothing is, used in passing. 0, or -1 with errno. */
 int source_bind(const char *scratch, const struct source *source, const char *target);
 
-/* berth-shim inside IMAGE FOLDER COMMAND [ARG…]: runs a command that sees the image mounted at the folder. */
-int inside_main(int argc, char **argv);
-
 #endif

@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "apart.h"
 #include "backend.h"
 #include "conntrack.h"
-#include "image.h"
 #include "init.h"
 #include "lock.h"
 #include "pressure.h"
@@ -96,6 +96,7 @@ int main(int argc, char **argv)
     if (argc > 1 && !strcmp(argv[1], "probe")) return probe_main(argc, argv);
     if (argc > 1 && !strcmp(argv[1], "conntrack")) return conntrack_main(argc, argv);
     if (argc > 1 && !strcmp(argv[1], "pressure")) return pressure_main(argc, argv);
+    if (argc > 1 && !strcmp(argv[1], "apart")) return apart_main(argc, argv);
     if (argc > 1 && !strcmp(argv[1], "inside")) return inside_main(argc, argv);
     const struct backend *backend = NULL;
     for (size_t i = 0; argc > 1 && i < sizeof backends / sizeof *backends; i++)

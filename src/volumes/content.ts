@@ -41,15 +41,25 @@ export class ContentDoor {
     return (await run(file, args, options)).stdout;
   }
 
+  /** A program that mounts: what it mounts is seen by nobody else, and goes with it. */
+  async runApart(place: VolumePlace, command: readonly string[], options: RunOptions = {}): Promise<void> {
+    // Whoever is inside an image is apart.
+    const apart = place.image === undefined ? [this.#shim(), 'apart', ...command] : command;
+    await this.run(place, apart, options);
+  }
+
   stream(place: VolumePlace, command: readonly string[], options: RunOptions = {}): StreamChild {
     const [file = '', ...args] = this.#command(place, command);
     return spawnStream(file, args, options);
   }
 
   #command({ mountpoint, image }: VolumePlace, command: readonly string[]): readonly string[] {
-    if (image === undefined) return command;
+    return image === undefined ? command : [this.#shim(), 'inside', image, mountpoint, ...command];
+  }
+
+  #shim(): string {
     if (this.#shimPath === undefined)
-      throw new BerthError('unsupported', 'this daemon was started without the program that mounts images');
-    return [this.#shimPath, 'inside', image, mountpoint, ...command];
+      throw new BerthError('unsupported', 'this daemon was started without the program that mounts');
+    return this.#shimPath;
   }
 }

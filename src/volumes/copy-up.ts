@@ -67,8 +67,8 @@ export async function copyFromImage(
   const scratch = await mkdtemp(join(tmpdir(), 'berth-copy-'));
   try {
     const args = [scratch, resolved, besideContent(volume), contentPath(volume), ...[...layers].reverse()];
-    const command = ['unshare', '-m', 'sh', '-c', SCRIPT, 'copy', ...args];
-    await door.run(volume, command, signal === undefined ? {} : { signal });
+    const command = ['sh', '-c', SCRIPT, 'copy', ...args];
+    await door.runApart(volume, command, signal === undefined ? {} : { signal });
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }

@@ -5,11 +5,12 @@ import { join } from 'node:path';
 import { cgroupHost } from '../../host/cgroup.ts';
 
 /**
- * A command that executes the runtime in a mount namespace of its own with a hybrid host's unified hierarchy out of
- * its sight, as the shim does (shim/mounts.c): crun refuses, or leaves folders there, otherwise. All processes that it
- * makes are in one pid namespace, which ends with the command, and the command ends with this process.
+ * A command that executes the runtime in a mount namespace like the shim's (shim/mounts.c), in which this process's root is
+ * the root and a hybrid host's unified hierarchy is out of sight: crun refuses, or leaves folders there, otherwise. All
+ * processes that it makes are in one pid namespace, which ends with the command, and the command ends with this process.
  */
 export function isolatedCommand(
+  shimPath: string,
   runtime: string,
   args: readonly string[],
 ): readonly [string, readonly string[]] {
@@ -18,7 +19,7 @@ export function isolatedCommand(
     version === 1 && unified !== undefined ? `mount -t tmpfs -o size=64k tmpfs ${unified} && ` : '';
   const own = ['unshare', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
   const script = `${cover}exec "$0" "$@"`;
-  return ['setpriv', ['--pdeathsig', 'KILL', '--', ...own, '--', 'sh', '-c', script, runtime, ...args]];
+  return [shimPath, ['apart', ...own, '--', 'sh', '-c', script, runtime, ...args]];
 }
 
 export interface BareOptions {

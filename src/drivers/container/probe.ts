@@ -73,7 +73,7 @@ async function runOnce(runtime: string, shimPath: string, workDir: string): Prom
     const linux = { cgroupsPath: `/${id}` };
     await writeBundle(folder, shimPath, { args: ['probe'], namespaces: NAMESPACES, linux });
     const args = ['--root', join(folder, 'state'), 'run', '--bundle', folder, id];
-    const { stdout } = await run(...isolatedCommand(runtime, args), { timeoutMs: 30_000 });
+    const { stdout } = await run(...isolatedCommand(shimPath, runtime, args), { timeoutMs: 30_000 });
     if (stdout.trim() !== 'ok')
       throw new BerthError('internal', `the container printed "${stdout.trim()}", not "ok"`);
   } finally {

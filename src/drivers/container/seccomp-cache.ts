@@ -84,7 +84,9 @@ async function compileFilter(filter: OciSeccomp, options: CompileOptions): Promi
   const id = `berth-seccomp-${randomBytes(6).toString('hex')}`;
   const state = join(folder, 'state');
   const command = (...args: string[]) =>
-    isolatedCommand(options.runtimePath, ['--root', state, '--cgroup-manager=disabled', ...args]);
+    isolatedCommand(options.shimPath, options.runtimePath, [
+      ...['--root', state, '--cgroup-manager=disabled', ...args],
+    ]);
   const bare = { args: ['probe', 'filter'], namespaces: NAMESPACES };
   try {
     await writeBundle(folder, options.shimPath, { ...bare, linux: { seccomp: filter } });

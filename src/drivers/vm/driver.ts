@@ -116,7 +116,7 @@ class VmDriver implements Driver {
       pressureCommand: [options.shimPath, 'pressure'],
       ...options,
     };
-    this.#disks = new ImageDisks(options.cacheDir);
+    this.#disks = new ImageDisks(options.shimPath, options.cacheDir);
     this.#writables = new WritableDisks(options.cacheDir, this.#options.writableBytes);
     this.#pool = new Pool(this.#options, this.#writables);
     this.#templates = new Templates(options.shimPath, join(options.cacheDir, 'templates'));

@@ -23,12 +23,14 @@ const FILES = ['etc/hostname', 'etc/hosts', 'etc/resolv.conf'];
 const SUFFIX = '-2.erofs';
 
 export class ImageDisks {
+  readonly #shimPath: string;
   readonly #folder: string;
   /** The layers, as their record has them, of images whose disks were found whole. */
   readonly #known = new Map<string, string>();
   readonly #building = new Map<string, Promise<string>>();
 
-  constructor(cacheDir: string) {
+  constructor(shimPath: string, cacheDir: string) {
+    this.#shimPath = shimPath;
     this.#folder = join(cacheDir, 'images');
   }
 
@@ -59,7 +61,7 @@ export class ImageDisks {
     const work = await mkdtemp(join(this.#folder, '.build-'));
     try {
       const lower = await arrange(work, rootfs.layers);
-      await run('unshare', ['--mount', 'sh', '-c', PACK, 'sh', lower, 'disk'], { cwd: work });
+      await run(this.#shimPath, ['apart', 'sh', '-c', PACK, 'sh', lower, 'disk'], { cwd: work });
       const layers = JSON.stringify(rootfs.layers);
       await writeAtomic(join(this.#folder, `${name}.json`), layers, { durable: true });
       await sealFile(join(work, 'disk'), path);
