@@ -10,7 +10,7 @@ instanceSuite({
   name: 'container',
   makeDriver: (root) => createContainerDriver({ shimPath, stateDir: join(root, 'state') }),
   gaps: {},
-  timeoutMs: 20_000,
+  timeoutMs: 60_000,
   memoryLimitBytes: 64 << 20,
   openDisk: async () => {
     const disk = await openLoopDisk();

@@ -2,7 +2,7 @@
 // in it go. TCG emulates AMD's SVM, so that /dev/kvm works inside; it is slow, and no figure of time means anything.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -113,7 +113,9 @@ export class LabMachine implements AsyncDisposable {
   }
 
   #console(): string {
-    const text = readFileSync(join(this.#work, 'console'), 'utf8');
+    const file = join(this.#work, 'console');
+    if (!existsSync(file)) return 'it has no console';
+    const text = readFileSync(file, 'utf8');
     return `the last of its console:\n${text.slice(-3000)}`;
   }
 
