@@ -295,6 +295,30 @@ describe('a daemon that is killed', { timeout: 300_000 }, () => {
   });
 });
 
+describe('a daemon that ends', { timeout: 300_000 }, () => {
+  for (const [title, wait, stuck] of [
+    ['at the beginning', 0, false],
+    ['in the middle', 1200, false],
+    ['when its supervisor stands still', 300, true],
+  ] as const)
+    test(`leaves no supervisor of a template that is being made, ${title}`, async () => {
+      await using lab = await openVmLab();
+      const program = join(import.meta.dirname, '../fixtures/vm-parent.ts');
+      const options = { ...vmPaths, cacheDir: lab.cacheDir, kvmDevice: join(lab.root, 'no-kvm') };
+      const spec = await lab.spec(['sleep', '1000'], FORK);
+      const parent = fork(program, [JSON.stringify(options), JSON.stringify(spec)]);
+      await eventually('a template is begun', async () => (await keepers(lab)).length > 0);
+      await delay(wait);
+      const [keeper = 0] = await keepers(lab);
+      if (stuck) process.kill(keeper, 'SIGSTOP');
+      parent.kill('SIGTERM');
+      assert.deepEqual(await once(parent, 'exit'), [0, null]);
+      assert.deepEqual(await keepers(lab), []);
+      assert.deepEqual(await templatesOf(lab), []);
+      await endOf(await lab.nextDriver().adopt(spec));
+    });
+});
+
 async function endOf(vm: Instance): Promise<void> {
   if ((await vm.state()).state === 'running') {
     await vm.kill(9);

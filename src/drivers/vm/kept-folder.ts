@@ -35,20 +35,70 @@ export interface Keeper {
 /** Starts the shim of a machine that is no instance yet, from its vm.machine; it waits for `hold`. */
 export async function startKept(
   shimPath: string,
-  { id, dir }: Kept,
+  kept: Kept,
   machine: FieldRecord,
   options: readonly string[] = [],
 ): Promise<Keeper> {
+  await writeKept(kept, machine);
+  return spawnKeeper(shimPath, kept, options);
+}
+
+async function writeKept({ dir }: Kept, machine: FieldRecord): Promise<void> {
   await Promise.all([
     writeFile(join(dir, 'vm.machine'), encodeFields(machine)),
     ...['vm.guest', 'vm.main'].map((name) => writeFile(join(dir, name), '')),
   ]);
+}
+
+function spawnKeeper(shimPath: string, { id, dir }: Kept, options: readonly string[]) {
   const child = spawnDetached(shimPath, ['vm', `--dir=${dir}`, `--id=${id}`, ...options], {
     extra: ['socket'],
   });
   const socket = child.sockets[0];
   if (socket === undefined) throw new BerthError('internal', `${shimPath} cannot be started`);
-  return { client: ShimClient.started(dir, socket), ended: child.exit.catch(() => {}) };
+  const { pid } = child;
+  return { client: ShimClient.started(dir, socket), ended: child.exit.catch(() => {}), pid };
+}
+
+/** The shims of machines that are kept, so that none outlives this process's orderly end. */
+export class Keepers {
+  readonly #shimPath: string;
+  readonly #all = new Map<ShimClient, { readonly ended: Promise<unknown>; readonly pid: number }>();
+  #closed = false;
+
+  constructor(shimPath: string) {
+    this.#shimPath = shimPath;
+  }
+
+  /** As `startKept`. Fails with `cancelled` when they are being closed. */
+  async start(kept: Kept, machine: FieldRecord, options: readonly string[] = []): Promise<Keeper> {
+    await writeKept(kept, machine);
+    if (this.#closed) throw new BerthError('cancelled', 'no machine is made any more');
+    const keeper = spawnKeeper(this.#shimPath, kept, options);
+    this.#all.set(keeper.client, keeper);
+    void keeper.ended.then(() => this.#all.delete(keeper.client));
+    return keeper;
+  }
+
+  /** It supervises an instance from now on. */
+  release(client: ShimClient): void {
+    this.#all.delete(client);
+  }
+
+  /** Ends all; one that does not end in time is killed, and its machine with it. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const ends = [...this.#all.values()].map(({ ended }) => ended);
+    for (const client of this.#all.keys()) client.close();
+    await settled(ends);
+    for (const { pid } of this.#all.values())
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It has just gone.
+      }
+    await settled(ends);
+  }
 }
 
 /** What is ended in the middle of being made has this long to go. */

@@ -7,7 +7,7 @@ import type { Config, DriverFigures, InstanceSpec } from '../../core/index.ts';
 import type { ShimClient } from '../../guest/index.ts';
 import { KeptProgram, readIfExists, spawnStream } from '../../host/index.ts';
 import type { FieldRecord } from './config.ts';
-import { type Keeper, makeKept, settled, startKept } from './kept-folder.ts';
+import { type Keeper, Keepers, makeKept, settled } from './kept-folder.ts';
 import type { WritableDisks } from './writable-disk.ts';
 
 /** What a machine that waits must agree with an instance in. */
@@ -50,7 +50,7 @@ export interface PoolOptions {
 }
 
 export class Pool {
-  readonly #shimPath: string;
+  readonly #keepers: Keepers;
   readonly #folder: string;
   readonly #config: () => Config;
   readonly #pressureCommand: PoolOptions['pressureCommand'];
@@ -59,15 +59,13 @@ export class Pool {
   #watch: KeptProgram | undefined;
   #shortAt = Number.NEGATIVE_INFINITY;
   readonly #kinds = new Map<string, Kind>();
-  /** Of those that are being made. */
-  readonly #making = new Set<ShimClient>();
   #closed = false;
   #filling: Promise<void> | undefined;
   #hits = 0;
   #misses = 0;
 
   constructor(options: PoolOptions, disks: WritableDisks) {
-    this.#shimPath = options.shimPath;
+    this.#keepers = new Keepers(options.shimPath);
     this.#folder = join(options.cacheDir, 'pool');
     this.#config = options.config;
     this.#pressureCommand = options.pressureCommand;
@@ -110,9 +108,8 @@ export class Pool {
     const kinds = [...this.#kinds.values()];
     this.#kinds.clear();
     for (const kind of kinds) clearTimeout(kind.timer);
-    for (const client of this.#making) client.close();
-    const waiting = kinds.flatMap((kind) => kind.waiting);
-    await Promise.all([settled([this.#filling]), ...waiting.map((client) => client.quit())]);
+    await this.#keepers.close();
+    await settled([this.#filling]);
   }
 
   has(key: string): boolean {
@@ -130,6 +127,7 @@ export class Pool {
       this.#misses++;
       return undefined;
     }
+    this.#keepers.release(client);
     client.ref();
     try {
       const { log, process } = spec;
@@ -208,12 +206,10 @@ export class Pool {
     let keeper: Keeper | undefined;
     try {
       await this.#disks.make(writable, wish.ephemeral);
-      keeper = await startKept(this.#shimPath, kept, wish.machine(kept.id, writable));
+      keeper = await this.#keepers.start(kept, wish.machine(kept.id, writable));
       const { client } = keeper;
       void client.gone.then(() => this.#forget(client));
-      this.#making.add(client);
-      if (this.#closed) client.close();
-      await client.prepare('hold').finally(() => this.#making.delete(client));
+      await client.prepare('hold');
       client.unref();
       return client;
     } catch (error) {

@@ -7,7 +7,7 @@ import { BerthError, type DriverFigures, errorMessage } from '../../core/index.t
 import { field, type ShimClient } from '../../guest/index.ts';
 import { readIfExists } from '../../host/index.ts';
 import { type MachineFiles, type MachineShape, type TemplateFiles, templateFields } from './config.ts';
-import { type Keeper, makeKept, settled, startKept } from './kept-folder.ts';
+import { type Keeper, Keepers, makeKept, settled } from './kept-folder.ts';
 
 export interface TemplateWish {
   readonly shape: MachineShape;
@@ -43,13 +43,11 @@ export function keyOf({ shape, files, qemuMark }: TemplateWish): string {
 }
 
 export class Templates {
-  readonly #shimPath: string;
+  readonly #keepers: Keepers;
   readonly #folder: string;
   readonly #ready = new Map<string, Template>();
   readonly #making = new Map<string, Promise<Template>>();
   readonly #failed = new Map<string, Failed>();
-  /** The keeper of the one that is being made. */
-  #maker: ShimClient | undefined;
   #closed = false;
   #turn: Promise<unknown> | undefined;
   #forks = 0;
@@ -57,17 +55,16 @@ export class Templates {
   #lastFailure: string | undefined;
 
   constructor(shimPath: string, folder: string) {
-    this.#shimPath = shimPath;
+    this.#keepers = new Keepers(shimPath);
     this.#folder = folder;
   }
 
   /** Gives all up; resolves when their keepers are gone. */
   async close(): Promise<void> {
     this.#closed = true;
-    const ready = [...this.#ready.values()];
     this.#ready.clear();
-    this.#maker?.close();
-    await Promise.all([settled(this.#making.values()), ...ready.map(({ client }) => client.quit())]);
+    await this.#keepers.close();
+    await settled(this.#making.values());
   }
 
   /** The template for this, if it is there. */
@@ -150,14 +147,10 @@ export class Templates {
     let keeper: Keeper | undefined;
     try {
       const machine = templateFields(wish.shape, wish.files, id);
-      keeper = await startKept(this.#shimPath, kept, machine, ['--no-log']);
+      keeper = await this.#keepers.start(kept, machine, ['--no-log']);
       const { client } = keeper;
       void client.gone.then(() => this.#forget(key, client));
-      this.#maker = client;
-      if (this.#closed) client.close();
-      const said = await client.prepare('hold').finally(() => {
-        this.#maker = undefined;
-      });
+      const said = await client.prepare('hold');
       client.unref();
       const number = (name: string) => Number(field(said, name) ?? 0);
       const files = {
