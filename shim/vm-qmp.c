@@ -100,12 +100,16 @@ static void answer_pause(const struct command *command, const char *failure)
 {
     /* It was told as failed: it must not come late. */
     if (failure && command->paused) qmp_pause(NULL, 0);
+    /* A signal has had the guest go on before it stood still. */
+    int overtaken = command->paused && !failure && !pausing;
+    if (overtaken) failure = "the instance is being ended";
     if (!failure) main_set_paused(command->paused);
     if (!failure && !command->paused && main_state() == MAIN_RUNNING) vm_resumed();
     if (!failure && command->paused) channels_paused(), vm_stopped();
     if (!command->conn) return;
     conn_take(command->conn, NULL, NULL);
-    if (failure) conn_fail(command->conn, "internal", 0, "QEMU refused: %s", failure);
+    if (overtaken) conn_fail(command->conn, "conflict", 0, "%s", failure);
+    else if (failure) conn_fail(command->conn, "internal", 0, "QEMU refused: %s", failure);
     else conn_opened(command->conn);
 }
 

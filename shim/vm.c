@@ -200,11 +200,10 @@ static void hold(const struct fields *fields) { begin(fields, 1); }
 
 static void greet(void)
 {
-    link_asked = 1;
-    if (pooled) return greeted = 1, greet_ahead();
+    link_asked = greeted = 1;
+    if (pooled) return greet_ahead();
     throttle_begin(&machine);
     struct fields asked = {buffer_head(&request), request.length};
-    greeted = 1;
     if (resumed) return greet_anew(&guest, &asked);
     if (!restoring) set_deadline(START_DEADLINE_MS);
     greet_guest(&guest, holding ? NULL : &process, &asked);
@@ -358,6 +357,7 @@ static int operation(struct conn *conn, const char *op, const struct fields *fie
         return conn_fail(conn, "invalid-state", 0, "the instance is not running"), 0;
     if (pausing && checkpoint_under_way())
         return conn_fail(conn, "conflict", 0, "a checkpoint is being made of the instance; try again"), 0;
+    if (pausing && kill_timer) return conn_fail(conn, "invalid-state", 0, "the instance has just been killed"), 0;
     if (pausing) return qmp_pause(conn, !strcmp(op, "pause")), 0;
     if (state == MAIN_PAUSED || (capturing && qmp_pausing())) return link_refuse_paused(conn), 0;
     if (plugging) return taps_operation(conn, op, &machine, fields);

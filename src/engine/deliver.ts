@@ -1,6 +1,6 @@
 // Signals to a workload, patience until it ends, and force where patience ends.
 
-import { type ExitStatus, errorMessage, isBerthError } from '../core/index.ts';
+import { type ExitStatus, errorMessage, type Instance, isBerthError } from '../core/index.ts';
 import { settlesWithin, within } from '../host/index.ts';
 import { driverOf, type EngineContext } from './context.ts';
 import { leaveNetworks } from './networks/membership.ts';
@@ -21,16 +21,26 @@ const DELIVERY_LIMIT_MS = 2_000;
 export async function deliver(ctx: EngineContext, workload: Workload, signal: number): Promise<void> {
   const instance = workload.requireInstance();
   try {
-    if (workload.state === 'paused' && instance.pausing !== undefined) {
-      await instance.pausing.resume();
-      if (workload.state === 'paused') workload.state = 'running';
-      ctx.events.publish(workload.event('unpause'));
-    }
+    if (workload.state === 'paused')
+      await instance.pausing?.resume().catch((error: unknown) => {
+        // Another signal may have come before.
+        if (!isBerthError(error, 'conflict')) throw error;
+      });
+    await noteResumed(ctx, workload, instance);
     await instance.kill(signal);
+    // A pause may have come between the two: the signal ends it.
+    await noteResumed(ctx, workload, instance);
   } catch (error) {
     if (!isBerthError(error, 'invalid-state') && !(await hasEnded(workload, error))) throw error;
   }
   ctx.events.publish(workload.event('kill', { signal: String(signal) }));
+}
+
+async function noteResumed(ctx: EngineContext, workload: Workload, instance: Instance): Promise<void> {
+  if (workload.state !== 'paused' || (await instance.state()).state !== 'running') return;
+  if (stateOf(workload) !== 'paused') return;
+  workload.state = 'running';
+  ctx.events.publish(workload.event('unpause'));
 }
 
 /** Whether `error` says that the supervisor had just gone, and the workload's end is known within the limit. */

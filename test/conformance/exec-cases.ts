@@ -28,7 +28,7 @@ function exec(instance: Instance, args: readonly string[], change: Partial<Proce
   return instance.exec.run({ ...PROCESS, ...change, args });
 }
 
-async function output(instance: Instance, args: readonly string[], change: Partial<ProcessSpec> = {}) {
+export async function output(instance: Instance, args: readonly string[], change: Partial<ProcessSpec> = {}) {
   const process = await exec(instance, args, change);
   const streams = await collect(process, change.tty ?? false);
   return { ...streams, code: (await process.exit).code };

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { isBerthError } from '../../src/core/index.ts';
+import { output } from './exec-cases.ts';
 import { until } from './fixture.ts';
 import type { Case } from './instance-suite.ts';
 
@@ -51,6 +52,44 @@ export const resourceCases: readonly Case[] = [
       await instance.pausing?.pause();
       await instance.kill(9);
       assert.equal((await instance.wait()).code, 137);
+    },
+  ],
+  [
+    'dies of a kill that meets a pause',
+    async ({ bench, driver }) => {
+      for (let round = 0; round < 6; round++) {
+        const instance = await bench.create(driver, ['sleep', '1000']);
+        assert.ok(instance.pausing);
+        await instance.start();
+        const begun = Date.now();
+        const calls = [
+          () => instance.pausing?.pause(),
+          () => instance.kill(9),
+          () => instance.pausing?.pause(),
+        ];
+        await Promise.allSettled(calls.slice(round % 2).map((call) => call()));
+        assert.equal((await instance.wait()).code, 137);
+        assert.ok(Date.now() - begun < 5000, `round ${round}: ${Date.now() - begun} ms`);
+        await instance.remove();
+      }
+    },
+  ],
+  [
+    'is as paused as it says when a signal that it ignores meets a pause',
+    async ({ bench, driver }) => {
+      const instance = await bench.create(driver, ['sh', '-c', 'trap "" TERM; echo ready; sleep 1000']);
+      assert.ok(instance.pausing);
+      const io = await instance.attach({ stdin: false, stdout: true, stderr: true });
+      const ready = until(io, (text) => text.includes('ready'));
+      await instance.start();
+      await ready;
+      for (let round = 0; round < 20; round++) {
+        const calls = [() => instance.pausing?.pause(), () => instance.kill(15)];
+        if (round % 2) calls.reverse();
+        await Promise.allSettled(calls.map((call) => call()));
+        if ((await instance.state()).state === 'paused') await instance.pausing.resume();
+        assert.equal((await output(instance, ['echo', 'on'])).stdout, 'on\n');
+      }
     },
   ],
   [

@@ -224,6 +224,26 @@ test('a copy goes on that meets a commit, or a pause', async () => {
   await workloads.remove('copied', { force: true, volumes: false });
 });
 
+test('a stop or kill that meets a pause ends the container at once', async () => {
+  const { workloads } = engine;
+  await workloads.create(shell('trap "" TERM; while :; do sleep 1; done'), 'halted');
+  for (let round = 0; round < 8; round++) {
+    await workloads.start('halted');
+    const begun = Date.now();
+    const stop = { timeoutSeconds: 0 };
+    await Promise.all([
+      workloads.pause('halted').catch(() => {}),
+      round % 2 ? workloads.restart('halted', stop) : workloads.stop('halted', stop),
+      workloads.kill('halted', 'TERM').catch(() => {}),
+      workloads.pause('halted').catch(() => {}),
+    ]);
+    await workloads.kill('halted').catch(() => {});
+    assert.ok(Date.now() - begun < 5000, `round ${round}: ${Date.now() - begun} ms`);
+    assert.equal(workloads.get('halted').state, 'exited');
+  }
+  await workloads.remove('halted', { force: false, volumes: false });
+});
+
 test('limits changed while a container is stopped hold in its next run', async () => {
   const { workloads } = engine;
   await workloads.create(shell('exec sleep 600'), 'later');

@@ -35,7 +35,8 @@ import { listProcesses } from './processes.ts';
 import { ContainerSupervisor } from './supervisor.ts';
 
 /** What signals must reach a frozen process at once: those that are to end it. */
-const ENDING = new Set([9, 15]);
+const SIGKILL = 9;
+const ENDING = new Set([SIGKILL, 15]);
 
 /** Whether a group went with its last process, of which nobody may have told yet. */
 const isGone = ({ code }: NodeJS.ErrnoException) => code === 'ENOENT' || code === 'ENODEV';
@@ -56,6 +57,9 @@ export class ContainerInstance implements Instance {
   #run: Run | undefined;
   #last: { readonly status: ExitStatus; readonly startedAt?: string } | undefined;
   #paused = false;
+  /** Ending signals so far, and the run that was sent one that it cannot refuse. */
+  #endings = 0;
+  #killed: Run | undefined;
   #starting = false;
   readonly exec: Exec;
   readonly pausing: Pausing;
@@ -173,6 +177,8 @@ export class ContainerInstance implements Instance {
 
   async kill(signal: number): Promise<void> {
     this.#assertRunning('kill');
+    if (ENDING.has(signal)) this.#endings++;
+    if (signal === SIGKILL) this.#killed = this.#run;
     await this.#supervisor.client().signal(signal);
     if (this.#paused && ENDING.has(signal)) await this.#resume();
   }
@@ -194,20 +200,32 @@ export class ContainerInstance implements Instance {
   async #pause(): Promise<void> {
     this.#assertRunning('pause');
     if (this.#paused) throw new BerthError('conflict', `container ${this.id} is already paused`);
+    // Frozen before it has died, it could not.
+    if (this.#killed === this.#run)
+      throw new BerthError('invalid-state', `cannot pause: container ${this.id} has just been killed`);
+    const endings = this.#endings;
     await freezeCgroup(this.#spec.cgroupPath, true).catch((cause: NodeJS.ErrnoException) => {
       if (!isGone(cause)) throw cause;
       throw new BerthError('invalid-state', `cannot pause: container ${this.id} has just ended`, { cause });
     });
+    if (this.#endings !== endings) {
+      await this.#thaw();
+      throw new BerthError('conflict', `container ${this.id} is being ended, and was not paused`);
+    }
     this.#paused = this.#run !== undefined;
   }
 
   async #resume(): Promise<void> {
     if (!this.#paused) throw new BerthError('conflict', `container ${this.id} is not paused`);
+    await this.#thaw();
+    this.#paused = false;
+  }
+
+  async #thaw(): Promise<void> {
     await freezeCgroup(this.#spec.cgroupPath, false).catch((error: NodeJS.ErrnoException) => {
       // The container ended while it was being thawed: on version 2 a kill needs no thaw.
       if (this.#run !== undefined && !isGone(error)) throw error;
     });
-    this.#paused = false;
   }
 
   readonly stats = async (): Promise<InstanceStats> => {

@@ -189,8 +189,10 @@ export class VmInstance implements Instance {
 
   async kill(signal: number): Promise<void> {
     this.#assertRunning('kill');
+    // A pause that is under way fails when the signal comes before it, or follows it.
+    const wasPaused = this.#paused;
     await this.#supervisor.client().signal(signal);
-    if (ENDING.has(signal)) this.#paused = false;
+    if (wasPaused && ENDING.has(signal)) this.#paused = false;
   }
 
   async resize(size: TerminalSize): Promise<void> {
