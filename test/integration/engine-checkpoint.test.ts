@@ -7,7 +7,7 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ExitStatus, WorkloadView } from '../../src/core/index.ts';
 import type { Checkpoint } from '../../src/engine/index.ts';
-import { shell } from '../fixtures/engine.ts';
+import { folderIs, shell } from '../fixtures/engine.ts';
 import { EngineClient } from '../fixtures/engine-client.ts';
 import { findLeaks } from '../fixtures/engine-leaks.ts';
 
@@ -110,6 +110,19 @@ describe('checkpoints and forks of workloads', { timeout: 300_000 }, () => {
     await client.call('workloads.kill', 'vm');
     await client.call('workloads.wait', 'vm', 'not-running');
     await assert.rejects(client.call('checkpoints.create', 'vm'), /is not running/);
+  });
+
+  test('a fork whose source ends meanwhile says so, or is made', async () => {
+    for (let round = 0; round < 3; round++) {
+      await start('brief', 'sleep 600');
+      const { id } = await client.call<WorkloadView>('workloads.get', 'brief');
+      const forked = client.call('checkpoints.fork', 'brief', { count: 3 }).catch((error: unknown) => error);
+      await folderIs(join(root, 'workloads', id), (names) => names.includes('memory'));
+      await client.call('workloads.kill', 'brief');
+      const error = await forked;
+      if (error instanceof Error) assert.match(error.message, /^brief has ended while it was forked$/);
+      await removeAll();
+    }
   });
 
   test('a daemon killed while it forks, saves or restores leaves nothing half made and loses nothing it said was kept', async () => {

@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BerthError, errorMessage, type Origin } from '../../core/index.ts';
+import { BerthError, errorMessage, isBerthError, type Origin } from '../../core/index.ts';
 import { readIfExists, writeAtomic } from '../../host/index.ts';
 import { reach } from '../adoption.ts';
 import type { Checkpoint, Checkpoints, CopyOptions } from '../api.ts';
@@ -143,8 +143,16 @@ export class CheckpointTable implements Checkpoints {
     const folder = join(this.#root, `fork-${randomBytes(8).toString('hex')}`);
     await mkdir(folder, { mode: 0o700 });
     await using _folder = { [Symbol.asyncDispose]: () => this.#ctx.trash.discard(folder) };
-    await using origin = await this.#capture(workload, (source) => source.capture(folder));
-    const ids = await this.#copies(workload.record, origin, options);
+    let run = workload.run;
+    await using origin = await this.#capture(workload, (source) => {
+      run = workload.run;
+      return source.capture(folder);
+    });
+    const ids = await this.#copies(workload.record, origin, options).catch((cause: unknown) => {
+      // What was captured goes with the supervisor of the run.
+      if (workload.run === run || !isBerthError(cause, 'internal')) throw cause;
+      throw new BerthError('conflict', `${workload.name} has ended while it was forked`, { cause });
+    });
     this.#ctx.events.publish(workload.event('fork', { copies: String(ids.length) }));
     return { ids, pauseMs: origin.pauseMs ?? 0 };
   }
