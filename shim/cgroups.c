@@ -9,13 +9,15 @@
 #include <unistd.h>
 
 #include "container.h"
+#include "own-group.h"
 
 /* The first move of a process between groups after a pause waits for a grace period of the kernel (measured: 5-17 ms);
- * moves soon after it do not. A child that moves itself gets that wait over with while the runtime is being loaded. */
+ * moves soon after it do not. A child that moves itself gets that wait over with while the runtime is being loaded; where the
+ * supervisor is moved into a group of its own, that has the same effect. */
 void cgroups_warm_up(void)
 {
     char path[4096];
-    if (!container.cgroup_count || fork()) return;
+    if (!container.cgroup_count || own_group_is_entered() || fork()) return;
     snprintf(path, sizeof path, "%s", container.cgroups[0]);
     for (int parts = 0; parts < 2; parts++) *strrchr(path, '/') = 0;
     strcat(path, "/cgroup.procs");

@@ -12,6 +12,7 @@
 
 #include "container.h"
 #include "fsops.h"
+#include "own-group.h"
 #include "resolve.h"
 
 #ifndef SYS_close_range
@@ -96,7 +97,7 @@ static int hand_over(struct conn *conn, const char *op, const struct fields *fie
     enum main_state state = main_state();
     if (state != MAIN_RUNNING && state != MAIN_PAUSED && state != MAIN_HELD)
         return conn_fail(conn, "invalid-state", 0, "the instance's file system is not mounted"), 0;
-    pid_t pid = fork();
+    pid_t pid = fork_outside(0);
     if (!pid) work(conn, op, fields, FRAME_HEADER + fields->length);
     if (pid < 0) return conn_fail(conn, "exhausted", 0, "fork: %s", strerror(errno)), 0;
     files_worker(pid, NULL, NULL);

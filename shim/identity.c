@@ -12,6 +12,7 @@
 
 #include "container.h"
 #include "fsops.h"
+#include "own-group.h"
 #include "resolve.h"
 
 /* An answer is far smaller than what a socket holds, so it is there as a whole when the child has ended. */
@@ -103,7 +104,7 @@ static void ask(struct question *question, int socket, const struct fields *fiel
     if (runs) snprintf(path, sizeof path, "/proc/%d/root", main_pid());
     /* Sources that cannot be mounted are told by the start that needs them. */
     if (!mounted) mounts_sources(fields);
-    question->child = fork();
+    question->child = fork_outside(0);
     if (question->child) return;
     loop_forget_signals();
     _exit(serve(files_only_socket(socket), path, fields, mounted ? NULL : fields));

@@ -16,6 +16,7 @@
 
 #include "container.h"
 #include "memory-limit.h"
+#include "own-group.h"
 
 /* A runtime has this long to start its process. */
 #define LIMIT_S 60
@@ -204,7 +205,7 @@ int launch_process(struct launch *launch, int has_stdin, int tty)
     if (streams_open(launch->io, tty, has_stdin, launch->child) < 0) return -1;
     if (tty && (launch->console = console_listen(launch)) < 0) return -1;
     loop_keep_unknown(1);
-    launch->runtime = fork();
+    launch->runtime = fork_outside(0);
     if (!launch->runtime) exec_runtime(launch, tty);
     streams_close_child(launch->child);
     if (launch->runtime < 0) return loop_keep_unknown(0), clean(launch), -1;

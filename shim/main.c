@@ -36,6 +36,8 @@ static int common_option(const char *name, const char *value)
     else if (!value) return -1;
     else if (!strcmp(name, "dir")) options.dir = value;
     else if (!strcmp(name, "id")) options.id = value;
+    else if (!strcmp(name, "group")) options.group = value;
+    else if (!strcmp(name, "outside")) options.outside = value;
     else if (!strcmp(name, "log-max-bytes")) options.log_max_bytes = atoll(value);
     else if (!strcmp(name, "log-max-files")) options.log_max_files = atoi(value);
     else return -1;

@@ -4,6 +4,8 @@
 
 struct options {
     const char *dir, *id;
+    /* Folders of the control group for this process and of that for its children, or NULL (own-group.h). */
+    const char *group, *outside;
     int tty, has_stdin, log;
     /* 0: never rotate. log_max_files counts log.json itself. */
     long long log_max_bytes;

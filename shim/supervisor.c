@@ -14,6 +14,7 @@
 #include "lock.h"
 #include "log.h"
 #include "memory-limit.h"
+#include "own-group.h"
 #include "text.h"
 
 #define EXIT_ROOM 2048
@@ -321,8 +322,11 @@ int supervise(const struct backend *backend, int first_fd)
     own_pid = getpid();
     buffer_on_exhaustion(out_of_memory);
     memory_limit();
+    own_group_enter();
     conn_on_idle(idle);
-    if (back->prepare() < 0) return finish(), 1;
-    loop_run();
-    return 0;
+    int failed = back->prepare() < 0;
+    if (failed) finish();
+    else loop_run();
+    own_group_remove();
+    return failed;
 }

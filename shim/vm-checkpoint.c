@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "own-group.h"
 #include "vm-store.h"
 #include "vm.h"
 
@@ -136,7 +137,7 @@ static void written(void *context, int status)
 /* What takes long, in a child that ends with this shim. */
 static int run_beside(int (*work)(void), void (*done)(void *context, int status))
 {
-    pid_t pid = fork();
+    pid_t pid = fork_outside(0);
     if (pid == 0) {
         loop_forget_signals();
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);

@@ -19,6 +19,7 @@
 
 #include "memory-limit.h"
 #include "oom.h"
+#include "own-group.h"
 #include "own-mounts.h"
 #include "vm.h"
 #include "vm-process.h"
@@ -167,8 +168,7 @@ int machine_start(const struct fields *machine, const char *arguments, const int
         return complain("cannot reserve a user for the machine in /run/berth: %s", strerror(errno)), -1;
     errors_open();
     if (fields_get(machine, "source") && (*shares = shares_start(machine, &helper)) < 0) return -1;
-    /* As fork does, but the child is the first process of a pid namespace. */
-    qemu = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0);
+    qemu = fork_outside(CLONE_NEWPID);
     if (!qemu) run(machine, arguments, fds, uid);
     errors_forget();
     if (*shares >= 0) close(*shares);

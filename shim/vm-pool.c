@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "lock.h"
+#include "own-group.h"
 #include "vm.h"
 
 /* What this machine has in its folder. Clients find the shim by its socket: that goes last. */
@@ -33,11 +34,14 @@ int pool_become(struct conn *conn, const struct fields *fields)
         return conn_fail(conn, "internal", 0, "cannot move to %s: %s", folder, strerror(errno)), -1;
     options.dir = xstrdup(folder);
     options.id = xstrdup(id);
+    const char *group = fields_get(fields, "group"), *outside = fields_get(fields, "outside");
+    if (group && outside) options.group = xstrdup(group), options.outside = xstrdup(outside);
     options.tty = fields_flag(fields, "tty");
     options.has_stdin = fields_flag(fields, "stdin");
     options.log = !fields_flag(fields, "no-log");
     options.log_max_bytes = fields_number(fields, "log-max-bytes", 0);
     options.log_max_files = (int)fields_number(fields, "log-max-files", 1);
+    own_group_enter();
     return 0;
 }
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "image.h"
+#include "own-group.h"
 #include "own-mounts.h"
 #include "read-only.h"
 #include "vm.h"
@@ -112,7 +113,7 @@ int shares_start(const struct fields *machine, pid_t *pid)
     unlink(SOCKET);
     mkdir(FOLDER, 0700);
     if (bind(listener, (struct sockaddr *)&address, sizeof address) < 0 || listen(listener, 1) < 0 ||
-        connect(client, (struct sockaddr *)&address, sizeof address) < 0 || (*pid = fork()) < 0) {
+        connect(client, (struct sockaddr *)&address, sizeof address) < 0 || (*pid = fork_outside(0)) < 0) {
         complain("shares: %s", strerror(errno));
         return -1;
     }

@@ -24,3 +24,4 @@ export { PACKAGE_OF, remedyFor } from './programs.ts';
 export * from './sealed-file.ts';
 export * from './semaphore.ts';
 export * from './state-root.ts';
+export * from './supervisor-group.ts';

@@ -13,7 +13,14 @@ import {
   shimEndedWithin,
   supervisorDied,
 } from '../../guest/index.ts';
-import { cgroupPids, isCgroupFrozen, killCgroup, removeCgroup } from '../../host/cgroup.ts';
+import {
+  cgroupPids,
+  isCgroupFrozen,
+  killCgroup,
+  removeCgroup,
+  removeEmptyCgroup,
+} from '../../host/cgroup.ts';
+import { removeEmptiedCgroup, supervisorGroup } from '../../host/supervisor-group.ts';
 
 export interface Adopted {
   readonly client?: ShimClient;
@@ -31,6 +38,7 @@ export async function adoptContainer(spec: InstanceSpec, signal?: AbortSignal): 
   const exit = await readExit(spec.dir);
   const orphaned = await shimDied(spec.dir);
   if (orphaned) await sweep(spec);
+  else await removeEmptyCgroup(supervisorGroup(spec.cgroupPath));
   if (exit !== undefined) return { paused: false, last: exit };
   if (!orphaned) return { paused: false };
   return { paused: false, last: { status: supervisorDied('the supervisor of the container died with it') } };
@@ -68,4 +76,5 @@ export async function sweep(spec: InstanceSpec): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   await removeCgroup(spec.cgroupPath);
+  await removeEmptiedCgroup(supervisorGroup(spec.cgroupPath));
 }

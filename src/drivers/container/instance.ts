@@ -159,9 +159,10 @@ export class ContainerInstance implements Instance {
   /** The shim has gone without a word: it may still have written how it ended. */
   async #exitOfLost(error: unknown): Promise<ExitStatus> {
     const recorded = await readExit(this.#spec.dir);
-    if (recorded !== undefined) return recorded.status;
     await this.#context.sweep(this.#spec);
-    return supervisorDied(`the supervisor of the container died (${(error as Error).message})`);
+    return (
+      recorded?.status ?? supervisorDied(`the supervisor of the container died (${(error as Error).message})`)
+    );
   }
 
   attach(options: AttachOptions): Promise<ProcessIo> {

@@ -5,6 +5,7 @@ import type { InstanceSpec } from '../../core/index.ts';
 import { ShimClient } from '../../guest/index.ts';
 import { type CgroupHost, cgroupFolder, cgroupHost } from '../../host/cgroup.ts';
 import { spawnDetached } from '../../host/process.ts';
+import { supervisorOptions } from '../../host/supervisor-group.ts';
 import { sharedBinds } from './config-mounts.ts';
 import { LAYER_IMAGE } from './layer-image.ts';
 
@@ -47,6 +48,7 @@ export function shimArguments({ spec, runtimePath, cgroups }: ShimCommand): stri
 /** Starts a shim; its control connection is open from the first moment on. */
 export function spawnShim(shimPath: string, runtimePath: string, spec: InstanceSpec): ShimClient {
   const args = shimArguments({ spec, runtimePath, cgroups: cgroupHost() });
+  args.push(...supervisorOptions(spec.cgroupPath));
   const child = spawnDetached(shimPath, args, { extra: ['socket'], env: {} });
   const [socket] = child.sockets;
   if (socket === undefined) throw new Error('a child started with a socket has one');

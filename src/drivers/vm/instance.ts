@@ -30,7 +30,7 @@ import {
   shimDied,
   supervisorDied,
 } from '../../guest/index.ts';
-import { killCgroup } from '../../host/index.ts';
+import { killCgroup, removeEmptyCgroup, supervisorGroup } from '../../host/index.ts';
 import { type CaptureSource, captureOrigin, saveCheckpoint, type VmOrigin } from './checkpoint.ts';
 import { checkSpec } from './config.ts';
 import { VmFiles } from './files.ts';
@@ -110,6 +110,7 @@ export class VmInstance implements Instance {
     if (state === undefined) {
       this.#last = await readExit(this.#spec.dir);
       if (await shimDied(this.#spec.dir)) this.#last ??= await this.#recordLoss();
+      await removeEmptyCgroup(supervisorGroup(this.#spec.cgroupPath));
       return;
     }
     this.#paused = state.state === 'paused';

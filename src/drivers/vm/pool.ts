@@ -5,7 +5,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config, DriverFigures, InstanceSpec } from '../../core/index.ts';
 import type { ShimClient } from '../../guest/index.ts';
-import { KeptProgram, readIfExists, spawnStream } from '../../host/index.ts';
+import { KeptProgram, readIfExists, spawnStream, supervisorFolders } from '../../host/index.ts';
 import type { FieldRecord } from './config.ts';
 import { type Keeper, Keepers, makeKept, settled } from './kept-folder.ts';
 import type { WritableDisks } from './writable-disk.ts';
@@ -140,6 +140,7 @@ export class Pool {
           'no-log': log.driver === 'none',
         },
         ...{ 'log-max-bytes': log.maxBytes, 'log-max-files': log.maxFiles },
+        ...supervisorFolders(spec.cgroupPath),
       });
     } catch {
       client.close();

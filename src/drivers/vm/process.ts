@@ -10,8 +10,10 @@ import {
   createCgroup,
   killCgroup,
   limitCgroup,
-  removeCgroup,
+  removeEmptiedCgroup,
   spawnDetached,
+  supervisorGroup,
+  supervisorOptions,
 } from '../../host/index.ts';
 import { hostGroup, memoryBytes } from './config.ts';
 import { hostLimits } from './limits.ts';
@@ -27,6 +29,7 @@ function shimArguments(spec: InstanceSpec): string[] {
     ...(log.driver === 'none' ? ['--no-log'] : []),
     ...(log.maxBytes === undefined ? [] : [`--log-max-bytes=${log.maxBytes}`]),
     `--log-max-files=${log.maxFiles}`,
+    ...supervisorOptions(spec.cgroupPath),
   ];
 }
 
@@ -68,18 +71,8 @@ export async function endMachine(spec: InstanceSpec, status?: ExitStatus): Promi
 /** Undoes what a killed shim left behind: its machine dies with it, the groups and the socket stay. */
 export async function cleanAfterShim(spec: InstanceSpec): Promise<void> {
   await killCgroup(spec.cgroupPath);
-  await removeEmptied(spec.cgroupPath);
+  await removeEmptiedCgroup(spec.cgroupPath);
+  await removeEmptiedCgroup(supervisorGroup(spec.cgroupPath));
   for (const name of ['shim.sock', 'shim.pid', 'shares.sock', 'shares'])
     await rm(join(spec.dir, name), { force: true, recursive: true });
-}
-
-/** What was killed needs a moment to leave its group, and version 1 tells nobody when it has. */
-async function removeEmptied(path: string): Promise<void> {
-  for (let tries = 0; ; tries++)
-    try {
-      return await removeCgroup(path);
-    } catch (error) {
-      if (tries === 100) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
 }

@@ -1,9 +1,10 @@
-// Containers in control groups as this kernel has them: statistics, pause, death for want of memory.
+// Containers in control groups as this kernel has them: statistics, pause, death for want of memory, supervisors.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { cgroupHost } from '../../../src/host/cgroup.ts';
 import { cgroupFile, type Lab, openLab } from '../../fixtures/container.ts';
+import '../../integration/supervisor-group.test.ts';
 
 describe('a container on cgroup version 2', () => {
   let lab: Lab;
