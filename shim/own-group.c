@@ -112,7 +112,8 @@ pid_t fork_outside(int flags)
 
 void own_group_remove(void)
 {
-    int shim = place == NONE ? -1 : (int)syscall(SYS_pidfd_open, getpid(), 0);
+    if (place == NONE || (place == INSIDE && put(options.outside, "tasks", "0") == 0 && rmdir(options.group) == 0)) return;
+    int shim = (int)syscall(SYS_pidfd_open, getpid(), 0);
     struct pollfd end = {.fd = shim, .events = POLLIN};
     /* The end of the move may not have been heard of. */
     place = INSIDE;
