@@ -17,6 +17,7 @@ import {
   left,
   limitFile,
   lower,
+  onDisk,
   overfill,
   pidOf,
 } from '../fixtures/supervisor-group.ts';
@@ -32,12 +33,18 @@ async function largeArchive(root: string): Promise<Readable> {
   return createReadStream(join(root, 'large.tar'));
 }
 
-describe('the supervisor of a container', { timeout: 60_000 }, () => {
+describe('the supervisor of a container', { timeout: 120_000 }, () => {
   let lab: Lab;
+  let disk: AsyncDisposable;
   before(async () => {
     lab = await openLab();
+    disk = await onDisk(join(lab.bench.root, 'workloads'));
   });
-  after(() => lab[Symbol.asyncDispose]());
+  after(async () => {
+    await lab.bench[Symbol.asyncDispose]();
+    await disk[Symbol.asyncDispose]();
+    await lab[Symbol.asyncDispose]();
+  });
 
   const started = async (args: readonly string[], change = {}) => {
     const spec = await lab.bench.spec(args, change);

@@ -5,12 +5,13 @@ import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { alive, groupOf, lower, overfill } from '../fixtures/supervisor-group.ts';
+import { alive, groupOf, lower, onDisk, overfill } from '../fixtures/supervisor-group.ts';
 import { openVmLab, sawOutput } from '../fixtures/vm.ts';
 
 describe('the supervisor of a VM', { timeout: 120_000 }, () => {
   it('stands alone in a group, does not pay for copies of its machine, and ends at its limit', async () => {
     await using lab = await openVmLab();
+    await using _disk = await onDisk(join(lab.root, 'workloads'));
     const fill = 'dd if=/dev/urandom of=/dev/shm/x bs=1M count=48; echo filled; sleep 1000';
     const spec = await lab.spec(['sh', '-c', fill], { annotations: { 'berth.boot': 'cold' } });
     const vm = await lab.driver.create(spec);
