@@ -27,13 +27,18 @@ export function field(fields: Fields, key: string): string | undefined {
   return fields.get(key)?.[0];
 }
 
+/** Supervisors and guests go on as they were when the daemon is replaced. */
+const OTHER_VERSION = ': the workload was started by another version of Berth; restart it to do this';
+
 /** What a FAIL frame says, as our error. */
 export function failure(payload: Buffer): BerthError {
   const fields = decodeFields(payload);
   const code =
     ERROR_CODES.find((known) => known === field(fields, 'code')) ?? ('internal' satisfies ErrorCode);
   const status = Number(field(fields, 'status') ?? 0);
-  return new BerthError(code, visibleText(field(fields, 'message') ?? 'the supervisor gave no reason'), {
+  const message = visibleText(field(fields, 'message') ?? 'the supervisor gave no reason');
+  const remedy = message.startsWith('unknown operation') ? OTHER_VERSION : '';
+  return new BerthError(code, message + remedy, {
     ...(status === 126 || status === 127 ? { exitStatus: status } : {}),
   });
 }

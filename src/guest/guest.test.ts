@@ -178,6 +178,8 @@ describe('what shims write', () => {
     assert.deepEqual([status?.code, status?.message], [255, 'a\\x1b[2J\\nb\\u009b\\u202ec é']);
     const refused = failure(fields({ code: 'x', message: '\u0007', status: '99999' }));
     assert.deepEqual([refused.code, refused.message, refused.exitStatus], ['internal', '\\x07', undefined]);
+    const older = failure(fields({ code: 'unsupported', message: 'unknown operation x' }));
+    assert.match(older.message, /^unknown operation x: .* another version of Berth; restart it/);
   });
   it('is cut into changes', () => {
     assert.deepEqual(parseChanges(Buffer.from('0 /a\0' + '2 /b c\0' + '1 /\xff\xe9\0', 'latin1')), [
