@@ -15,7 +15,31 @@ chmod 755 "$TMPDIR"
 begin='[ "$BERTH_TEST_NETWORK" = host ] || ip link set lo up
 for file in $HIDDEN_FILES; do [ ! -e $file ] || mount --bind /dev/null $file || exit; done
 unset HIDDEN_FILES
-"$@" & wait $!'
+"$@" & wait $!
+status=$?
+thaw
+exit $status'
+
+# A daemon's control group or unit is named by the digest of its root, a driver's by its folder (test/fixtures/control-group.ts).
+functions='digests() {
+  for root in "$TMPDIR"/* "$TMPDIR"/*/state; do
+    [ ! -d "$root" ] || printf %s "$root" | sha256sum | cut -c 1-8
+  done
+}
+groups() {
+  names="-name ${TMPDIR##*/}-*"
+  for digest in $(digests); do names="$names -o -name berth-$digest"; done
+  find /sys/fs/cgroup -type d \( $names \) -prune 2>/dev/null
+}
+# With cgroup version 1 nothing ends that stands still.
+thaw() {
+  groups | while read -r group; do
+    find "$group" -depth -name freezer.state -exec sh -c "echo THAWED > {}" \;
+  done
+}'
+eval "$functions"
+begin="$functions
+$begin"
 case "$*" in *firewall-*) export HIDDEN_FILES="/etc/protocols /etc/services" ;; esac
 export BERTH_TEST_NETWORK=own
 network=--net
@@ -26,15 +50,11 @@ trap 'kill -KILL $place' HUP INT TERM
 wait $place
 status=$?
 
-# A daemon's control group or unit is named by the digest of its root, a driver's by its folder (test/fixtures/control-group.ts).
-groups="-name ${TMPDIR##*/}-*"
-for root in "$TMPDIR"/* "$TMPDIR"/*/state; do
-  [ -d "$root" ] || continue
-  digest=$(printf %s "$root" | sha256sum | cut -c 1-8)
-  groups="$groups -o -name berth-$digest"
+thaw
+for digest in $(digests); do
   [ ! -d /run/systemd/system ] || systemctl --quiet stop "berth-workloads-$digest.service" 2>/dev/null
 done
-find /sys/fs/cgroup -type d \( $groups \) -prune 2>/dev/null | while read -r group; do
+groups | while read -r group; do
   echo "left behind: $group" >&2
   find "$group" -depth -type d -exec rmdir {} \;
 done
