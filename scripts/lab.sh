@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs Berth on the hosts that users have: Debian under systemd with cgroup version 2 and an emulated KVM, and the smallest
-# roots of each release. About 25 minutes on two cores; images are kept in /var/cache/berth-lab ($BERTH_LAB_CACHE).
+# roots of each release. About an hour on two cores; images are kept in /var/cache/berth-lab ($BERTH_LAB_CACHE).
 # Usage: lab.sh [debian-12|debian-13|roots|SCENARIO]…   (scenarios: test/lab/scenarios.ts; BERTH_LAB_VERBOSE=1 shows all)
 set -eu
 cd "$(dirname "$0")/.."

@@ -34,8 +34,8 @@ import { LAYER_IMAGE } from './layer-image.ts';
 import { listProcesses } from './processes.ts';
 import { ContainerSupervisor } from './supervisor.ts';
 
-/** What signals must reach a frozen process at once: those that are to end it. */
 const SIGKILL = 9;
+/** What signals must reach a frozen process at once: those that are to end it. */
 const ENDING = new Set([SIGKILL, 15]);
 
 /** Whether a group went with its last process, of which nobody may have told yet. */
