@@ -243,6 +243,17 @@ export async function removeCgroup(path: string, host = cgroupHost()): Promise<v
       });
 }
 
+/** As `removeCgroup`, of a group whose processes were killed: they need a moment to leave, and version 1 tells nobody of it. */
+export async function removeEmptiedCgroup(path: string): Promise<void> {
+  for (let tries = 0; ; tries++)
+    try {
+      return await removeCgroup(path);
+    } catch (error) {
+      if (tries === 100) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+}
+
 /** Removes the group itself wherever nothing is in it; whatever is stays. */
 export async function removeEmptyCgroup(path: string, host = cgroupHost()): Promise<void> {
   for (const root of folders(path, host)) await rmdir(root).catch(() => {});

@@ -2,7 +2,7 @@
 // removes it (shim/own-group.c); what one that was killed left is removed here.
 
 import { readFileSync } from 'node:fs';
-import { type CgroupHost, cgroupFolder, cgroupHost, removeCgroup } from './cgroup.ts';
+import { type CgroupHost, cgroupFolder, cgroupHost } from './cgroup.ts';
 
 /** The path of the group, by that of the workload's. */
 export function supervisorGroup(cgroupPath: string): string {
@@ -27,15 +27,4 @@ export function supervisorFolders(
 /** The same on its command line. */
 export function supervisorOptions(cgroupPath: string): string[] {
   return Object.entries(supervisorFolders(cgroupPath)).map(([name, folder]) => `--${name}=${folder}`);
-}
-
-/** What was killed needs a moment to leave its group, and version 1 tells nobody when it has. */
-export async function removeEmptiedCgroup(path: string): Promise<void> {
-  for (let tries = 0; ; tries++)
-    try {
-      return await removeCgroup(path);
-    } catch (error) {
-      if (tries === 100) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
 }

@@ -18,9 +18,10 @@ import {
   isCgroupFrozen,
   killCgroup,
   removeCgroup,
+  removeEmptiedCgroup,
   removeEmptyCgroup,
 } from '../../host/cgroup.ts';
-import { removeEmptiedCgroup, supervisorGroup } from '../../host/supervisor-group.ts';
+import { supervisorGroup } from '../../host/supervisor-group.ts';
 
 export interface Adopted {
   readonly client?: ShimClient;
