@@ -12,7 +12,7 @@ export interface DriverContext {
   readonly traits: HostTraits;
   /** The compiled form of a filter if this runtime takes one and it is at hand. */
   compiled(filter: OciSeccomp): string | undefined;
-  /** What images say of users, by image and user: layers never change. */
+  /** Identities of images' users, by image and user: layers never change. */
   readonly identities: Map<string, Identity>;
   /** Kills and removes what a supervisor that died left behind. */
   sweep(spec: InstanceSpec): Promise<void>;

@@ -43,6 +43,9 @@ interface Idle {
   held: Promise<void> | undefined;
 }
 
+/** How many identities are kept at most; more are asked for again. */
+const MOST_IDENTITIES = 1000;
+
 /** The filter of a spec, or undefined for none. */
 export function seccompOf(spec: InstanceSpec, context: DriverContext): OciSeccomp | undefined {
   const { security } = spec;
@@ -171,9 +174,14 @@ export class ContainerSupervisor {
     const { user, additionalGroups } = spec.process;
     const ask = () => askIdentity((op, fields) => client.prepare(op, fields), spec.process, holdFields(spec));
     if (this.#changed || spec.mounts.some((entry) => entry.type === 'bind')) return ask();
+    const { identities } = this.#context;
     const key = JSON.stringify([spec.rootfs.imageId, user, additionalGroups]);
-    const identity = this.#context.identities.get(key) ?? (await ask());
-    this.#context.identities.set(key, identity);
+    const known = identities.get(key);
+    if (known !== undefined) return known;
+    const identity = await ask();
+    // Users are what clients name: there is no end of them.
+    if (identities.size >= MOST_IDENTITIES) identities.clear();
+    identities.set(key, identity);
     return identity;
   }
 
@@ -283,7 +291,7 @@ export class ContainerSupervisor {
   }
 }
 
-/** What will be mounted, for operations before the start. */
+/** Fields of what will be mounted, for operations before the start. */
 function holdFields(spec: InstanceSpec): { readonly source: string[]; readonly mount: string[] } {
   return { source: preparedBinds(spec), mount: mountFields(spec) };
 }
