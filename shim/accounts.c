@@ -44,7 +44,7 @@ static int next_text(struct reader *reader, char *text, int in_list)
         fits = fits && byte && length < sizeof(column) - 1;
         if (fits) text[length++] = (char)byte;
     }
-    /* What the limit cuts off is no text. */
+    /* A text that the limit cuts off is none. */
     if (!fits || (byte == EOF && reader->at >= MOST_ACCOUNT_BYTES)) length = 0;
     while (length && isspace((unsigned char)text[length - 1])) length--;
     text[length] = 0;

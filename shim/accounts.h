@@ -1,5 +1,5 @@
-/* Who a workload's process is, by /etc/passwd and /etc/group of its root. For the shim and the guest agent alike. The workload
- * owns these files: they are read as a stream, lines may have any length, and each file is read to MOST_ACCOUNT_BYTES only. It
+/* Accounts: user, groups and home of a workload's process, by /etc/passwd and /etc/group of its root. For the shim and the guest
+ * agent alike. The workload owns these files: they are read as a stream, lines may have any length, and each file is read to MOST_ACCOUNT_BYTES only. It
  * may also keep a reader waiting, so a child of its own does this. */
 #ifndef BERTH_ACCOUNTS_H
 #define BERTH_ACCOUNTS_H

@@ -1,4 +1,5 @@
-/* Who a process would be. The workload's files may keep whoever reads them waiting: a child does it, which says one frame. */
+/* The operation `identity`: who a process would be. The workload's files may keep their reader waiting, so a child reads them,
+ * and says one frame. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

@@ -72,7 +72,8 @@ static void moved(void *context, int status)
     place = status ? NONE : INSIDE;
 }
 
-/* Nobody waits for the move: the kernel takes a grace period for it (measured: 12 ms), as for the next ones soon after. */
+/* The move is made by a child and not waited for: the kernel takes a grace period for it (measured: 12 ms), but not again for
+ * moves soon after. */
 void own_group_enter(void)
 {
     struct statfs folder;

@@ -99,7 +99,7 @@ static long long limit_of(const struct channel *channel)
 
 static void watch_channels(void);
 
-/* Whoever waits for it has been answered. The guest may be busy with it, or not even know of it yet. */
+/* The channel's client has been answered. The guest may be busy with the operation, or not even know of it yet. */
 static void drop(struct channel *channel)
 {
     uint32_t number = channel->number;

@@ -98,7 +98,7 @@ static const struct conn_handler waiting = {.closed = forget};
 
 static void answer_pause(const struct command *command, const char *failure)
 {
-    /* It was told as failed: it must not come late. */
+    /* A pause that was told as failed must not come late. */
     if (failure && command->paused) qmp_pause(NULL, 0);
     /* A signal has had the guest go on before it stood still. */
     int overtaken = command->paused && !failure && !pausing;

@@ -1,4 +1,4 @@
-// Who a process would be: asked of whoever can read the user and group files of the workload's root.
+// The identity that a process would have: asked of a supervisor, which can read the user and group files of the root.
 
 import { type Fields, type FieldValues, field } from './connection.ts';
 

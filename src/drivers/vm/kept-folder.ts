@@ -80,7 +80,7 @@ export class Keepers {
     return keeper;
   }
 
-  /** It supervises an instance from now on. */
+  /** The shim supervises an instance from now on. */
   release(client: ShimClient): void {
     this.#all.delete(client);
   }
@@ -95,7 +95,7 @@ export class Keepers {
       try {
         process.kill(pid, 'SIGKILL');
       } catch {
-        // It has just gone.
+        // The shim has just gone.
       }
     await settled(ends);
   }
